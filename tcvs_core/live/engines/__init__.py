@@ -1,0 +1,1 @@
+"""Engines: ways to freeze, capture, restore and fork a running container."""
