@@ -38,6 +38,11 @@ def create() -> int:
     return _in_thread(make)
 
 
+def close(fd: int) -> None:
+    """Let go of a namespace; it ends unless a process or another descriptor holds it."""
+    os.close(fd)
+
+
 def run_in(fd: int, action: Callable[[], T]) -> T:
     """Run ``action`` in a thread that has joined the namespace ``fd``; return what it returns."""
 

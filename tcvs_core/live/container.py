@@ -227,6 +227,11 @@ def adopt(container: Container, pid: int) -> Container:
     return replace(container, pid=pid, start_time=stat.start_time, started=time.time())
 
 
+def with_address(container: Container, address: str | None) -> Container:
+    """Return ``container`` with its network address filled in."""
+    return replace(container, address=address)
+
+
 def session_environment(settings: Settings) -> dict[str, str]:
     """Return what the session script finds in its environment; it sets the rest by itself."""
     width, height = settings.screen

@@ -87,6 +87,8 @@ def add_user(tree: Tree) -> None:
         text = "\n".join([*kept, entry, ""])
         tree.write(path, text.encode("utf-8", "surrogateescape"), mode)
     tree.mkdir(HOME, 0o755, UID)
+    for name in ("Desktop", "Documents", "Downloads", "Pictures"):
+        tree.mkdir(f"{HOME}/{name}", 0o755, UID)
     for name in (".bashrc", ".profile", ".bash_logout"):
         data = tree.read(f"etc/skel/{name}")
         if data is not None and not tree.has(f"{HOME}/{name}"):

@@ -1,0 +1,146 @@
+"""What is kept about each branch beside its ref: durable facts, and the handle of its container.
+
+``store/branches/<branch>.json`` holds the durable facts:
+
+    image      the image that it began from
+    settings   what it is started with (screen, net, limits)
+    forked     the branch that it was forked from, or null
+    resume     the state whose memory belongs to the files of ``br/<branch>`` as they are, or null:
+               set while the branch is down, so that ``up`` brings back what ``down`` saved
+    running    whether it ought to run; true with no container means that it ended unasked
+
+``<run>/live/<branch>.json`` is the container's handle; it is gone after a reboot, as the container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from tcvs_core.errors import TcvsError
+from tcvs_core.live.container import Container, Settings
+from tcvs_core.live.runtime import Desktops
+from tcvs_core.model import Record
+
+
+class BranchDamaged(TcvsError):
+    """The record of a branch cannot be read."""
+
+    code = "branch-damaged"
+
+
+@dataclass(frozen=True)
+class Facts(Record):
+    """The durable facts of a branch; see the module's docstring."""
+
+    image: str
+    settings: Settings = field(default_factory=Settings)
+    forked: str | None = None
+    resume: str | None = None
+    running: bool = False
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        data = dict(data)
+        data["settings"] = Settings.from_dict(data.get("settings", {}))
+        return super().from_dict(data)
+
+
+class Branches:
+    """The table of branches of one repository."""
+
+    def __init__(self, durable: Path, run: Path, runtime: Desktops) -> None:
+        self._durable = durable
+        self._run = run
+        self._runtime = runtime
+        self._live: dict[str, Container] = {}
+        self._guard = threading.Lock()
+        durable.mkdir(mode=0o700, exist_ok=True)
+        run.mkdir(mode=0o700, exist_ok=True, parents=True)
+        for file in run.glob("*.json"):
+            found = runtime.find(json.loads(file.read_text()))
+            if found is None:
+                file.unlink()
+            else:
+                self._live[found.branch] = found
+
+    def facts(self, name: str) -> Facts:
+        """Return the durable facts of branch ``name``.  Raises BranchDamaged."""
+        file = self._durable / f"{name}.json"
+        try:
+            return Facts.from_dict(json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise BranchDamaged(
+                f"the record of branch {name} is damaged: {error}",
+                operation="read branch",
+                subject=str(file),
+            ) from error
+
+    def set_facts(self, name: str, facts: Facts) -> None:
+        """Write the facts durably, all or nothing."""
+        write_json(self._durable / f"{name}.json", facts.to_dict())
+
+    def change(self, name: str, **changes: Any) -> Facts:
+        """Change some of the facts of ``name``; return all."""
+        facts = replace(self.facts(name), **changes)
+        self.set_facts(name, facts)
+        return facts
+
+    def forget(self, name: str) -> None:
+        """Drop all that is known about ``name``."""
+        self.set_live(name, None)
+        with contextlib.suppress(FileNotFoundError):
+            (self._durable / f"{name}.json").unlink()
+
+    def names(self) -> list[str]:
+        """Return the names of all branches that have facts."""
+        return sorted(file.stem for file in self._durable.glob("*.json"))
+
+    def live(self, name: str) -> Container | None:
+        """Return the running container of ``name``, or None."""
+        with self._guard:
+            found = self._live.get(name)
+        if found is not None and not found.alive:
+            self.set_live(name, None)
+            return None
+        return found
+
+    def all_live(self) -> list[Container]:
+        """Return all running containers."""
+        with self._guard:
+            names = list(self._live)
+        return [c for c in map(self.live, names) if c is not None]
+
+    def set_live(self, name: str, container: Container | None) -> None:
+        """Note that ``container`` runs ``name`` now, or nothing does."""
+        file = self._run / f"{name}.json"
+        with self._guard:
+            if container is None:
+                self._live.pop(name, None)
+                with contextlib.suppress(FileNotFoundError):
+                    file.unlink()
+            else:
+                self._live[name] = container
+                write_json(file, container.to_dict(), durable=False)
+
+
+def write_json(file: Path, data: dict[str, Any], *, durable: bool = True) -> None:
+    """Replace ``file`` by ``data``, atomically, and durably if asked."""
+    temporary = file.with_name(f".{file.name}.new")
+    with open(temporary, "w", encoding="utf-8") as out:
+        json.dump(data, out, indent=1, sort_keys=True)
+        out.flush()
+        if durable:
+            os.fsync(out.fileno())
+    os.replace(temporary, file)
+    if durable:
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
