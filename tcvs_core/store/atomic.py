@@ -112,7 +112,7 @@ def write_file(target: Path, data: bytes) -> None:
             os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | bytearray) -> None:
     """Write all of ``data``, however many calls that takes.  Raises OSError."""
     view = memoryview(data)
     while view:

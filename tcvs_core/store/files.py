@@ -192,11 +192,15 @@ class Trees(abc.ABC):
 
     def create_branch_from_image(self, image: ImageName, branch: BranchName) -> None:
         """Make a branch with the image's files.  Raises TreeMissing, TreeExists."""
-        self._copy_named("image", self.base_path(image), "branch", self.branch_path(branch))
+        self._copy_named(
+            "image", self.base_path(image), "branch", self.branch_path(branch)
+        )
 
     def create_branch_from_state(self, state: StateId, branch: BranchName) -> None:
         """Make a branch with the state's files.  Raises TreeMissing, TreeExists."""
-        self._copy_named("state", self.snap_path(state), "branch", self.branch_path(branch))
+        self._copy_named(
+            "state", self.snap_path(state), "branch", self.branch_path(branch)
+        )
 
     def presync(self, branch: BranchName) -> None:
         """Write dirty data to disk, so that ``snapshot_branch`` has little left to flush."""
@@ -209,7 +213,9 @@ class Trees(abc.ABC):
 
         It is on disk when this returns.  Raises TreeMissing, TreeExists.
         """
-        self._copy_named("branch", self.branch_path(branch), "state", self.snap_path(state))
+        self._copy_named(
+            "branch", self.branch_path(branch), "state", self.snap_path(state)
+        )
 
     def delete_branch(self, branch: BranchName) -> None:
         """Delete a branch's files.  Raises TreeMissing; BusyError while it is mounted."""
@@ -280,7 +286,9 @@ class Trees(abc.ABC):
         finally:
             os.close(fd)
 
-    def _copy_named(self, what: Kind, source: Path, target_what: Kind, target: Path) -> None:
+    def _copy_named(
+        self, what: Kind, source: Path, target_what: Kind, target: Path
+    ) -> None:
         try:
             with disk_errors(f"copy {what} {source.name} to", target):
                 self._copy(source, target, read_only=target_what == "state")
@@ -309,7 +317,11 @@ class Trees(abc.ABC):
 
     def _want(self, what: Kind, path: Path) -> None:
         if not path.is_dir():
-            lister = {"image": "tcvs image list", "branch": "tcvs branch", "state": "tcvs log"}
+            lister = {
+                "image": "tcvs image list",
+                "branch": "tcvs branch",
+                "state": "tcvs log",
+            }
             raise TreeMissing(
                 f"there are no files of {what} {path.name}",
                 operation=f"find {what}",

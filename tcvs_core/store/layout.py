@@ -112,7 +112,11 @@ def make_image(image: Path, size: int, label: str) -> None:
     command = ["mkfs.btrfs", "--quiet", "--label", label, str(image)]
     try:
         result = subprocess.run(
-            command, env=_PROGRAMS, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            command,
+            env=_PROGRAMS,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError as error:
         raise TcvsError(
@@ -123,7 +127,9 @@ def make_image(image: Path, size: int, label: str) -> None:
         ) from error
     if result.returncode:
         text = result.stderr.decode(errors="replace").strip()
-        raise TcvsError(f"mkfs.btrfs failed: {text}", operation="init", subject=str(image))
+        raise TcvsError(
+            f"mkfs.btrfs failed: {text}", operation="init", subject=str(image)
+        )
 
 
 def refuse_occupied(path: Path) -> None:
@@ -136,7 +142,9 @@ def refuse_occupied(path: Path) -> None:
             hint="use it as it is, or choose another path",
         )
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is not a directory", operation="init", subject=str(path))
+        raise UsageError(
+            f"{path} is not a directory", operation="init", subject=str(path)
+        )
     if path.is_dir() and not (path / CREATING).exists():
         others = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
         if others:

@@ -75,7 +75,9 @@ class Pool:
     # Creating
 
     @classmethod
-    def create(cls, path: Path, size: int | None = None, progress: Progress | None = None) -> Pool:
+    def create(
+        cls, path: Path, size: int | None = None, progress: Progress | None = None
+    ) -> Pool:
         """Make a repository at ``path``, an empty or missing directory, and open it.
 
         ``size`` is the nominal size of the pool in bytes where it has to be a file of its own;
@@ -128,7 +130,9 @@ class Pool:
             tell("init", 0.6, "mounting it")
             pool._mount()
             if not pool.direct_io:
-                tell("init", 0.7, "no direct I/O on this disk: pool data is cached twice")
+                tell(
+                    "init", 0.7, "no direct I/O on this disk: pool data is cached twice"
+                )
         os.chmod(pool.root, 0o700)
         for name in _PARTS:
             (pool.root / name).mkdir(mode=0o700)
@@ -285,7 +289,11 @@ class Pool:
             host_part = int(usage["host_free"] * SHARE_OF_HOST)
             target = (usage["used"] + host_part) & ~0xFFFFF
             device = loop.find(self.image)
-            if usage["free"] >= needed or target <= self.image.stat().st_size or device is None:
+            if (
+                usage["free"] >= needed
+                or target <= self.image.stat().st_size
+                or device is None
+            ):
                 return False
             os.truncate(self.image, target)
             loop.set_capacity(device)
