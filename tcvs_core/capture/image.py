@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-Progress = Callable[[float], None]
+#: Told a stage, the fraction of the whole done (0 to 1), and a detail.
+Progress = Callable[[str, float, str], None]
 
 #: Logs and scratch files of an engine that are of no use for bringing the image back.
 _SKIP_SUFFIXES = (".log", ".tmp")
@@ -21,9 +22,9 @@ class Sink(Protocol):
     """Where the files of one image go; all or none of them."""
 
     def add_file(
-        self, name: str, path: Path, progress: Callable[[int], None] | None = None
+        self, name: str, path: Path, progress: Progress | None = None
     ) -> None:
-        """Take one file; ``progress`` is told the bytes taken since it was last called."""
+        """Take one file; ``progress`` is told the fraction of it that is done."""
 
     def commit(self) -> dict[str, Any]:
         """Make all of it durable and return statistics."""
@@ -36,7 +37,7 @@ class Source(Protocol):
     """Where an image comes from."""
 
     def restore(
-        self, state: Any, directory: Path, progress: Callable[[int], None] | None = None
+        self, state: Any, directory: Path, progress: Progress | None = None
     ) -> None:
         """Write the files of one image to ``directory``."""
 
@@ -51,21 +52,21 @@ def members(image: Path) -> list[Path]:
 def save(image: Path, sink: Sink, progress: Progress | None = None) -> dict[str, Any]:
     """Write the image in directory ``image`` to ``sink``; return the sink's statistics.
 
-    ``progress`` is told the fraction done.  On any error the sink is aborted.
+    On any error the sink is aborted.
     """
     files = members(image)
-    total = sum(file.stat().st_size for file in files) or 1
-    done = 0
+    sizes = {file.name: file.stat().st_size for file in files}
+    total = sum(sizes.values()) or 1
+    before = 0
 
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
+    def advance(stage: str, fraction: float, detail: str) -> None:
         if progress is not None:
-            progress(min(1.0, done / total))
+            progress(stage, (before + fraction * sizes[file.name]) / total, detail)
 
     try:
         for file in files:
             sink.add_file(file.name, file, advance)
+            before += sizes[file.name]
         return sink.commit()
     except BaseException:
         sink.abort()

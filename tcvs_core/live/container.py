@@ -169,6 +169,11 @@ class Container(Record):
         """Seconds since it was started."""
         return time.time() - self.started
 
+    @property
+    def settling(self) -> bool:
+        """Whether it was started so recently that its session may not be there yet."""
+        return self.started_for() < 5
+
     def log_path(self) -> Path:
         """The session's log, on the host."""
         return Path(self.root) / SESSION_LOG

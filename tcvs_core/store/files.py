@@ -141,19 +141,25 @@ class Trees(abc.ABC):
     # Images
 
     @contextlib.contextmanager
-    def new_image(self, image: ImageName, metadata: dict[str, Any]) -> Iterator[Path]:
+    def new_image(
+        self, image: ImageName, metadata: dict[str, Any], *, replace: bool = False
+    ) -> Iterator[Path]:
         """Give an empty tree to fill; the image appears, whole and read-only, when the block ends.
 
         ``metadata`` (JSON-able) is read at the end of the block, so it may be filled in meanwhile.
-        Nothing stays when the block raises.  Raises TreeExists.
+        Nothing stays when the block raises.  Raises TreeExists, unless ``replace``: then an older
+        image of that name goes when the new one is whole.
         """
-        self._want_absent("image", self.base_path(image))
+        if not replace:
+            self._want_absent("image", self.base_path(image))
         with self._temporary(self._base, None) as target:
             yield target
-            self._want_absent("image", self.base_path(image))
             with disk_errors("finish image", image):
                 self._sync(target)
                 self._seal(target)
+                if replace and self.has_image(image):
+                    self.delete_image(image)
+                self._want_absent("image", self.base_path(image))
                 self.set_image_metadata(image, metadata)
                 os.rename(target, self.base_path(image))
                 sync_directory(self._base)

@@ -105,10 +105,21 @@ class Branches:
         """Return the running container of ``name``, or None."""
         with self._guard:
             found = self._live.get(name)
-        if found is not None and not found.alive:
-            self.set_live(name, None)
-            return None
-        return found
+        return found if found is not None and found.alive else None
+
+    def ended(self, name: str) -> bool:
+        """Whether ``name`` ought to run and nothing but its pid 1, if that, is left of it.
+
+        True at most once for each end; what is left is stopped.
+        """
+        with self._guard:
+            found = self._live.get(name)
+        if found is None or (found.alive and (len(found.host_pids()) > 1 or found.settling)):
+            return False
+        self._runtime.stop(found)
+        self.set_live(name, None)
+        self.change(name, running=False, resume=None)
+        return True
 
     def all_live(self) -> list[Container]:
         """Return all running containers."""

@@ -37,6 +37,10 @@ class Locks:
         with self._guard:
             return self._locks.setdefault(name, _Lock())
 
+    def free(self, name: str) -> bool:
+        """Whether nobody holds ``name`` right now."""
+        return not self._get(name).depth
+
     @contextlib.contextmanager
     def hold(self, operation: str, *names: str) -> Iterator[None]:
         """Hold the locks of ``names`` for ``operation``.  Raises BusyError after the wait."""

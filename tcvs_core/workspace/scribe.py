@@ -203,8 +203,8 @@ class Scribe:
     def _write_memory(self, job: Job, image: Path, state: StateId) -> None:
         job.stage = "memory"
 
-        def progress(done: float) -> None:
-            job.fraction = done
+        def progress(_stage: str, fraction: float, _detail: str) -> None:
+            job.fraction = fraction
 
         with contextlib.suppress(TcvsError):
             self._make_room()
@@ -224,7 +224,7 @@ class Scribe:
 
         A job whose memory image is gone is dropped, and with it all that descend from it.
         """
-        jobs = [Job.from_record(record) for record in self._journal.entries()]
+        jobs = [Job.from_record(record) for _state, record in self._journal.entries()]
         jobs.sort(key=lambda job: job.submitted)
         dropped: list[Job] = []
         lost: set[str] = set()

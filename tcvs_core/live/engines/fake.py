@@ -58,7 +58,7 @@ class FakeContainer(Container):
         return self.runtime.desktops[self.pid]
 
     def host_pids(self) -> list[int]:
-        return [self.pid] if self.alive else []
+        return [self.pid, self.pid] if self.alive else []  # pid 1 and a session
 
     def processes(self) -> list[Process]:
         return [Process(1, 0, "fake", "fake desktop", 0, 4096)] if self.alive else []

@@ -1,0 +1,60 @@
+"""Put a keeper together: the pool, the engine that this machine offers, the desktops, the socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from tcvs_core.keeper.place import run_directory, socket_path
+from tcvs_core.keeper.server import Server
+from tcvs_core.keeper.view.viewer import Viewer
+from tcvs_core.keeper.viewers import Viewers
+from tcvs_core.live.engines.criu import CriuEngine
+from tcvs_core.live.runtime import Runtime
+from tcvs_core.live.tools import PREFIX, Tools
+from tcvs_core.store.files import Files
+from tcvs_core.store.pool import Pool
+from tcvs_core.workspace.repository import Places, Repository
+
+#: Memory images wait here for the store; a tmpfs on every Linux with glibc.
+SHM = Path("/dev/shm")
+
+
+def assemble(path: Path) -> Server:
+    """Open the repository at ``path`` and listen.  Raises TcvsError."""
+    tools = Tools(PREFIX)
+    pool = Pool.open(path)
+    run = run_directory(path)
+    _leave_cgroup(pool.id)
+    runtime = Runtime(pool.id, CriuEngine(tools.criu()))
+    places = Places(store=pool.store, run=run, images=SHM / f"tcvs-{pool.id}")
+    repo = Repository(places, Files(pool), runtime, make_room=pool.grow_if_needed)
+    repo.open()
+    viewers = Viewers(
+        lambda directory: Viewer(tools.novnc(), tools.wayvnc(), directory), run / "view"
+    )
+    viewers.serve(repo)
+    return Server(path, repo, viewers, listen(socket_path(path)))
+
+
+def listen(path: Path) -> socket.socket:
+    """Listen on ``path``, for our own user only."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(old)
+    listener.listen(64)
+    return listener
+
+
+def _leave_cgroup(scope: str) -> None:
+    """Move to a control group of our own: desktops must not end with the user's login session."""
+    from tcvs_core.linux.cgroup import Cgroup
+
+    group = Cgroup.make(scope, "keeper")
+    if group is not None:
+        group.add(0)

@@ -1,0 +1,167 @@
+"""`merge`: bring chosen files of one branch home into another, which may be running."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tcvs_core.errors import EXIT_CONFLICT, TcvsError, UsageError
+from tcvs_core.history.merge import MergePlan, apply, plan
+from tcvs_core.history.paths import Selection
+from tcvs_core.ids import BranchName, CommitId
+from tcvs_core.model import Author
+from tcvs_core.workspace.commit import capture, files_only, submit
+from tcvs_core.workspace.repository import Progress, Repository, silent
+from tcvs_core.workspace.scribe import Job
+from tcvs_core.workspace.trees import NOISE, tree_changes, tree_of
+
+
+class MergeConflict(TcvsError):
+    """Both sides changed the same thing; nothing was applied."""
+
+    code = "conflict"
+    exit_status = EXIT_CONFLICT
+
+
+def merge(
+    repo: Repository,
+    *,
+    branch: str,
+    paths: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    dry_run: bool = False,
+    conflicts: str = "refuse",
+    message: str | None = None,
+    into: str | None = None,
+    author: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Three-way merge of files of ``branch`` into ``into`` (default: the current branch).
+
+    With ``conflicts`` ``refuse`` a conflict changes nothing; with ``markers`` conflicting text
+    files get markers and other conflicting files stay as they are in the target.  Returns {"into",
+    "from", "base", "plan", "conflicts", "applied", "commit", "pause_ms"}.
+    """
+    if conflicts not in ("refuse", "markers"):
+        raise UsageError(f"unknown way to treat conflicts: {conflicts!r}", operation="merge")
+    ours = repo.branch(into)
+    theirs = repo.branch(branch)
+    if ours == theirs:
+        raise UsageError(f"cannot merge {ours} into itself", operation="merge", subject=ours)
+    selection = Selection(tuple(paths), (*exclude, *_noise()) if not paths else tuple(exclude))
+    with repo.locks.hold("merge", "", ours, theirs):
+        progress("plan", 0.0, theirs)
+        repo.scribe.drain()
+        base = repo.history.merge_base(repo.tip(ours), repo.tip(theirs))
+        if base is None:
+            raise UsageError(
+                f"{ours} and {theirs} have no common commit",
+                operation="merge",
+                subject=theirs,
+                hint="they come from different images",
+            )
+        made = _plan(repo, base, ours, theirs, selection)
+        result: dict[str, Any] = {
+            "into": ours,
+            "from": theirs,
+            "base": base,
+            "plan": made.to_dict(),
+            "conflicts": [c.to_dict() for c in made.conflicts],
+            "applied": False,
+            "commit": None,
+            "pause_ms": 0.0,
+        }
+        if dry_run or not (made.actions or made.conflicts):
+            return result
+        if made.conflicts and conflicts == "refuse":
+            names = ", ".join(c.path for c in made.conflicts[:3])
+            raise MergeConflict(
+                f"{len(made.conflicts)} conflicts: {names}; nothing was changed",
+                operation="merge",
+                subject=theirs,
+                hint="choose other --paths, or --conflicts markers to settle them by hand",
+                details=result,
+            )
+        who = repo.author_of(author)
+        saved_theirs = _save(repo, theirs, f"Save {theirs} before merge into {ours}", who)
+        saved_ours = _save(repo, ours, f"Save {ours} before merge of {theirs}", who)
+        progress("apply", 0.5, ours)
+        begin = time.monotonic()
+        with _standing_still(repo, ours):
+            apply(made, repo.files.branch_path(ours), conflicts=conflicts)
+            result["pause_ms"] = (time.monotonic() - begin) * 1000
+        progress("commit", 0.8, ours)
+        running = repo.branches.live(ours) is not None
+        job = submit(
+            repo,
+            ours,
+            capture(repo, ours) if running else files_only(repo, ours),
+            kind="merge",
+            message=message or f"Merge {_what(paths)} of {theirs} into {ours}",
+            author=who,
+            parents=[saved_ours.commit, saved_theirs.commit],
+            merge={
+                "from": theirs,
+                "theirs": saved_theirs.commit,
+                "base": base,
+                "paths": list(paths),
+                "exclude": list(exclude),
+                "conflicts": [c.path for c in made.conflicts],
+            },
+        )
+        return result | {"applied": True, "commit": job.commit}
+
+
+def _what(paths: Sequence[str]) -> str:
+    return ", ".join(paths) if paths else "all files"
+
+
+def _noise() -> tuple[str, ...]:
+    """Without --paths, what a running system writes by itself is not merged."""
+    return tuple(f"/{prefix}**" for prefix in NOISE)
+
+
+def _plan(
+    repo: Repository,
+    base: CommitId,
+    ours: BranchName,
+    theirs: BranchName,
+    selection: Selection,
+) -> MergePlan:
+    with (
+        tree_of(repo, base) as base_tree,
+        tree_of(repo, ours) as our_tree,
+        tree_of(repo, theirs) as their_tree,
+    ):
+        return plan(
+            base_tree,
+            our_tree,
+            their_tree,
+            tree_changes(repo, base_tree, our_tree),
+            tree_changes(repo, base_tree, their_tree),
+            selection,
+        )
+
+
+def _save(repo: Repository, branch: BranchName, message: str, author: Author) -> Job:
+    """Commit what ``branch`` is now, so that the merge has parents and can be undone."""
+    running = repo.branches.live(branch) is not None
+    captured = capture(repo, branch) if running else files_only(repo, branch)
+    return submit(repo, branch, captured, kind="save", message=message, author=author)
+
+
+@contextlib.contextmanager
+def _standing_still(repo: Repository, branch: BranchName) -> Iterator[None]:
+    """No process of ``branch`` runs during the block, where it has a control group."""
+    live = repo.branches.live(branch)
+    group = live.group if live else None
+    if group is None:
+        yield
+        return
+    group.freeze(True)
+    try:
+        yield
+    finally:
+        group.freeze(False)

@@ -1,0 +1,167 @@
+"""`checkout`, `rollback` and `undo`: going to another state of a desktop."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from tcvs_core.errors import TcvsError, UsageError
+from tcvs_core.faults import Fault, hit
+from tcvs_core.ids import BranchName, CommitId, StateId, branch_name
+from tcvs_core.workspace.commit import capture, files_only, submit
+from tcvs_core.workspace.fork import born, new_names
+from tcvs_core.workspace.life import boot, reset_files, revive, up
+from tcvs_core.workspace.repository import Progress, Repository, silent
+
+
+def checkout(
+    repo: Repository,
+    *,
+    target: str,
+    new_branch: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Switch to a branch, starting it if need be, or bring a commit to life as a new branch."""
+    begin = time.monotonic()
+    if target in repo.tips() and new_branch is None:
+        started = up(repo, branch=target, progress=progress)
+        repo.history.set_head(BranchName(target))
+        how = "switched" if started["how"] == "already" else started["how"]
+        name, commit = BranchName(target), repo.tip(BranchName(target))
+    else:
+        commit = repo.resolve(target)
+        with repo.locks.hold("checkout", ""):
+            repo.scribe.wait(commit, lambda stage, done: progress(stage, done, commit[:10]))
+            name = (
+                new_names(repo, new_branch, 1)[0] if new_branch else _free_name(repo, commit)
+            )
+            found = repo.commit(commit)
+            state = StateId(found.state.state)
+            image = repo.load_image(state, progress) if repo.memory.has(state) else None
+            try:
+                progress("restore", 0.5, name)
+                with repo.locks.hold("checkout", name):
+                    born(repo, name, found, image)
+            finally:
+                if image is not None:
+                    shutil.rmtree(image, ignore_errors=True)
+            repo.history.set_head(name)
+        how = "restored" if image else "booted"
+    return {
+        "branch": name,
+        "commit": commit,
+        "how": how,
+        "seconds": time.monotonic() - begin,
+    }
+
+
+def _free_name(repo: Repository, commit: CommitId) -> BranchName:
+    """Return a name for a branch that nobody named: ``at-`` and the commit's first digits."""
+    known = repo.tips()
+    name = f"at-{commit[:7]}"
+    number = 1
+    while name in known:
+        number += 1
+        name = f"at-{commit[:7]}-{number}"
+    return branch_name(name)
+
+
+def rollback(
+    repo: Repository,
+    *,
+    target: str | None = None,
+    branch: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Put a branch back to a commit: files, memory and windows.
+
+    What it was until then is committed first, so that `undo` brings it back.  The image of the
+    target is read and checked before anything is stopped.  If the target does not come to life,
+    what was there is brought back and the error says so.
+    """
+    begin = time.monotonic()
+    name = repo.branch(branch)
+    with repo.locks.hold("rollback", "", name):
+        goal = repo.resolve(target) if target else repo.tip(name)
+        repo.scribe.wait(goal, lambda stage, done: progress(stage, done, goal[:10]))
+        commit = repo.commit(goal)
+        state = StateId(commit.state.state)
+        image = repo.load_image(state, progress) if repo.memory.has(state) else None
+        try:
+            saved = _save(repo, name, goal, progress)
+            hit(Fault.ROLLBACK_SAVED)
+            was_running = repo.branches.live(name) is not None
+            progress("stop", 0.4, name)
+            repo.stop_container(name)
+            hit(Fault.ROLLBACK_STOPPED)
+            progress("restore", 0.5, name)
+            reset_files(repo, name, state)
+            if image is not None:
+                revive(repo, name, commit, image)
+                how = "restored"
+            elif was_running:
+                boot(repo, name)
+                how = "booted"
+            else:
+                how = "files"
+        except TcvsError as error:
+            raise TcvsError(
+                f"cannot roll {name} back to {goal[:10]}: {error}",
+                operation="rollback",
+                subject=name,
+                hint=f"what it was is kept: `tcvs reflog -b {name}`",
+            ) from error
+        finally:
+            if image is not None:
+                shutil.rmtree(image, ignore_errors=True)
+    return {
+        "branch": name,
+        "commit": goal,
+        "saved": saved,
+        "seconds": time.monotonic() - begin,
+        "how": how,
+    }
+
+
+def _save(repo: Repository, name: BranchName, then: CommitId, progress: Progress) -> CommitId:
+    """Commit what ``name`` is, as the last thing before its ref goes to ``then``."""
+    progress("capture", 0.2, name)
+    captured = (
+        capture(repo, name) if repo.branches.live(name) is not None else files_only(repo, name)
+    )
+    job = submit(
+        repo,
+        name,
+        captured,
+        kind="save",
+        message=f"Save {name} before rollback to {then[:10]}",
+        author=repo.author,
+        then=then,
+    )
+    repo.branches.change(name, running=False, resume=None)
+    return job.commit
+
+
+#: Reflog messages of moves that `undo` can take back.
+_UNDOABLE = ("rollback:", "merge:")
+
+
+def undo(
+    repo: Repository, *, branch: str | None = None, progress: Progress = silent
+) -> dict[str, Any]:
+    """Take back the last rollback or merge of a branch: it becomes what it was before."""
+    name = repo.branch(branch)
+    repo.scribe.drain()
+    moves = repo.history.reflog(name)
+    last = moves[0] if moves else None
+    if last is None or last["old"] is None or not last["message"].startswith(_UNDOABLE):
+        did = f"the last step of {name} was: {last['message']}" if last else "nothing was done yet"
+        raise UsageError(
+            f"nothing to undo on {name}",
+            operation="undo",
+            subject=name,
+            hint=f"{did}; `tcvs reflog` lists states, `tcvs rollback STATE` goes to one",
+        )
+    result = rollback(repo, target=last["old"], branch=name, progress=progress)
+    return result | {"undone": last["message"]}
