@@ -34,6 +34,7 @@ _BASE = (
 
 _DESKTOP = (
     "libglib2.0-bin",
+    "swaybg",
     "xwayland",
     "xfce4-panel",
     "xfdesktop4",
