@@ -1,0 +1,1 @@
+"""From plain results to text for people."""
