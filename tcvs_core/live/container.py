@@ -227,7 +227,9 @@ def adopt(container: Container, pid: int) -> Container:
     stat = proc.stat(pid)
     if stat is None:
         raise ContainerError(
-            f"pid 1 of {container.branch} ended at once", operation="start", subject=container.branch
+            f"pid 1 of {container.branch} ended at once",
+            operation="start",
+            subject=container.branch,
         )
     return replace(container, pid=pid, start_time=stat.start_time, started=time.time())
 

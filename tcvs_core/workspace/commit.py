@@ -55,7 +55,6 @@ def capture(
     repo: Repository,
     branch: BranchName,
     *,
-    leave_running: bool = True,
     targets: Sequence[Any] = (),
     frozen_fault: Fault = Fault.COMMIT_FROZEN,
 ) -> Captured:
@@ -82,9 +81,7 @@ def capture(
                     fork = _fork(repo, container, image, at_freeze, state, targets)
                     times = fork.times_ms
                 else:
-                    times = repo.runtime.engine.capture(
-                        container, image, at_freeze, leave_running=leave_running
-                    )
+                    times = repo.runtime.engine.capture(container, image, at_freeze)
         except BaseException:
             if repo.files.has_state(state):
                 ignore_errors(lambda: repo.files.delete_state(state))

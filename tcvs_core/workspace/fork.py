@@ -71,7 +71,10 @@ def branch_create(
     errors = [b["error"] for b in result["branches"] if b["error"]]
     if len(errors) == len(names):
         raise TcvsError(
-            f"no branch could be made: {errors[0]}", operation="branch", subject=name, details=result
+            f"no branch could be made: {errors[0]}",
+            operation="branch",
+            subject=name,
+            details=result,
         )
     return result
 
@@ -120,7 +123,9 @@ def _fork_live(
                 found, times = outcome
                 try:
                     repo.runtime.settle(found, container.address)
-                    repo.history.set_branch(new, repo.history.branches()[origin], None, f"branch: from {origin}")
+                    repo.history.set_branch(
+                        new, repo.history.branches()[origin], None, f"branch: from {origin}"
+                    )
                     repo.branches.set_facts(
                         new, Facts(facts.image, facts.settings, forked=origin, running=True)
                     )
@@ -136,9 +141,7 @@ def _fork_live(
                 error = str(outcome)
             if error is not None and repo.files.has_branch(new):
                 ignore_errors(lambda new=new: repo.files.delete_branch(new))  # type: ignore[misc]
-            branches.append(
-                {"name": new, "running_ms": ready.get(new), "pid": pid, "error": error}
-            )
+            branches.append({"name": new, "running_ms": ready.get(new), "pid": pid, "error": error})
         hit(Fault.FORK_RESTORED)
         if not memory:
             assert captured.image is not None
@@ -209,9 +212,7 @@ def born(repo: Repository, new: BranchName, commit: Commit, image: Any) -> Conta
     repo.branches.set_facts(new, facts)
     try:
         reset_files(repo, new, StateId(commit.state.state))
-        repo.history.set_branch(
-            new, CommitId(commit.id), None, f"branch: from {commit.id[:10]}"
-        )
+        repo.history.set_branch(new, CommitId(commit.id), None, f"branch: from {commit.id[:10]}")
         return boot(repo, new) if image is None else revive(repo, new, commit, image)
     except BaseException:
         _remove(repo, new)
@@ -263,9 +264,7 @@ def _ahead(
     durable = repo.history.branches()
     if name not in durable or current not in durable:
         return 0
-    return len(
-        repo.history.reachable([durable[name]]) - repo.history.reachable([durable[current]])
-    )
+    return len(repo.history.reachable([durable[name]]) - repo.history.reachable([durable[current]]))
 
 
 def branch_delete(

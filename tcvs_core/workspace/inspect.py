@@ -90,9 +90,7 @@ def log(
     return {
         "head": repo.current(),
         "branches": {str(b): str(c) for b, c in tips.items()},
-        "commits": [
-            replace(c, refs=sorted(names.get(c.id, []))).to_dict() for c in commits
-        ],
+        "commits": [replace(c, refs=sorted(names.get(c.id, []))).to_dict() for c in commits],
         "notices": notices(repo),
     }
 

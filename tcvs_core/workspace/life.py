@@ -114,9 +114,7 @@ def materialize(
 def reset_files(repo: Repository, branch: BranchName, state: StateId) -> None:
     """Make the files of ``branch`` (not running) those of ``state``."""
     if not repo.files.has_state(state):
-        raise TcvsError(
-            f"the files of state {state} are gone", operation="restore", subject=branch
-        )
+        raise TcvsError(f"the files of state {state} are gone", operation="restore", subject=branch)
     if repo.files.has_branch(branch):
         repo.files.delete_branch(branch)
     repo.files.create_branch_from_state(state, branch)
@@ -241,7 +239,9 @@ def down(
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Stop desktops; by default what they are is committed first, so that `up` brings it back."""
-    names = [BranchName(c.branch) for c in repo.branches.all_live()] if all else [repo.branch(branch)]
+    names = (
+        [BranchName(c.branch) for c in repo.branches.all_live()] if all else [repo.branch(branch)]
+    )
     result = []
     for name in sorted(names):
         with repo.locks.hold("down", name):
@@ -249,7 +249,7 @@ def down(
             saved: CommitId | None = None
             if commit:
                 progress("capture", 0.0, name)
-                captured = capture(repo, name, leave_running=False)
+                captured = capture(repo, name)
                 job = submit(
                     repo,
                     name,

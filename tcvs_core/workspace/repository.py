@@ -89,7 +89,8 @@ class Repository:
         places.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         places.images.mkdir(mode=0o700, parents=True, exist_ok=True)
         git = store / "git"
-        self.history = History.open(git) if git.exists() else History.create(git)
+        whole = (git / "logs" / "refs" / "heads").is_dir()  # made last
+        self.history = History.open(git) if whole else History.create(git)
         self.memory = MemoryStore(ObjectStore(store / "objects"), store / "manifests")
         self.journal = Journal(store / "journal")
         self.branches = Branches(store / "branches", places.run / "live", runtime)

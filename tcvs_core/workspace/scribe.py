@@ -230,9 +230,7 @@ class Scribe:
         lost: set[str] = set()
         for job in jobs:
             state = StateId(job.state.state)
-            gone = (
-                job.image is not None and not job.image.is_dir() and not self._memory.has(state)
-            )
+            gone = job.image is not None and not job.image.is_dir() and not self._memory.has(state)
             if gone or lost.intersection(job.parents):
                 lost.add(job.commit)
                 dropped.append(job)

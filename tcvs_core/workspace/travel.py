@@ -33,9 +33,7 @@ def checkout(
         commit = repo.resolve(target)
         with repo.locks.hold("checkout", ""):
             repo.scribe.wait(commit, lambda stage, done: progress(stage, done, commit[:10]))
-            name = (
-                new_names(repo, new_branch, 1)[0] if new_branch else _free_name(repo, commit)
-            )
+            name = new_names(repo, new_branch, 1)[0] if new_branch else _free_name(repo, commit)
             found = repo.commit(commit)
             state = StateId(found.state.state)
             image = repo.load_image(state, progress) if repo.memory.has(state) else None

@@ -15,7 +15,17 @@ from tcvs_core.store.files import Files
 from tcvs_core.workspace.repository import Repository
 
 #: What a running system writes by itself all the time; left out of lists unless asked for.
-NOISE = ("run/", "tmp/", "dev/", "proc/", "sys/", "var/log/", "var/cache/", "var/tmp/", "var/lib/dbus/")
+NOISE = (
+    "run/",
+    "tmp/",
+    "dev/",
+    "proc/",
+    "sys/",
+    "var/log/",
+    "var/cache/",
+    "var/tmp/",
+    "var/lib/dbus/",
+)
 NOISE_HOME = (".cache/", ".local/share/recently-used", ".local/state/", ".dbus/")
 HOME = "home/user/"
 
@@ -60,9 +70,7 @@ def tree_of(repo: Repository, what: CommitId | BranchName) -> Iterator[Path]:
     yield repo.files.snap_path(state)
 
 
-def live_changes(
-    repo: Repository, branch: BranchName, *, everything: bool = False
-) -> list[Change]:
+def live_changes(repo: Repository, branch: BranchName, *, everything: bool = False) -> list[Change]:
     """Return what changed in the files of ``branch`` since its newest commit."""
     with tree_of(repo, repo.tip(branch)) as old, tree_of(repo, branch) as new:
         found = tree_changes(repo, old, new)

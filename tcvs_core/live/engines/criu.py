@@ -39,9 +39,14 @@ _COMMON = [
     "-v2",
 ]
 #: Called by CRIU at every stage with CRTOOLS_SCRIPT_ACTION; asks us to snapshot at one of them.
+#: Waits by looking for a file, so that the tasks go on also when we have died meanwhile.
 _ACTION_SCRIPT = """#!/bin/sh
 [ "$CRTOOLS_SCRIPT_ACTION" = post-dump ] || exit 0
-cd "${0%/*}" && echo frozen >ask && read -r answer <answer && [ "$answer" = ok ]
+cd "${{0%/*}}" && echo frozen 1<>ask || exit 1
+until [ -e answer ]; do
+    kill -0 {keeper} && sleep 0.001 || exit 1
+done
+read -r answer <answer && [ "$answer" = ok ]
 """
 #: Runs in a mount namespace of its own: CRIU wants the new root to be a mount point.
 _RESTORE_SCRIPT = (
@@ -66,12 +71,7 @@ class CriuEngine:
         return None
 
     def capture(
-        self,
-        source: Container,
-        image: Path,
-        at_freeze: Callable[[], None],
-        *,
-        leave_running: bool = True,
+        self, source: Container, image: Path, at_freeze: Callable[[], None]
     ) -> dict[str, float]:
         found = self.obstacles(source)
         if found:
@@ -79,19 +79,24 @@ class CriuEngine:
         begin = time.monotonic()
         netns = proc.namespace(source.pid, "net")
         script = image / "action.sh"
-        script.write_text(_ACTION_SCRIPT)
+        script.write_text(_ACTION_SCRIPT.format(keeper=os.getpid()))
         script.chmod(0o700)
         argv = [*self._command, "dump", "-t", str(source.pid), "-D", str(image), "-o", "dump.log"]
-        argv += [*_COMMON, "--network-lock", "skip", "--external", f"net[{netns}]:cnet"]
+        argv += [
+            *_COMMON,
+            "--leave-running",
+            "--network-lock",
+            "skip",
+            "--external",
+            f"net[{netns}]:cnet",
+        ]
         argv += ["--action-script", str(script)]
-        if leave_running:
-            argv.append("--leave-running")
-        ask, answer = _fifo(image / "ask"), _fifo(image / "answer")
+        ask = _fifo(image / "ask")
         try:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
             )
-            frozen_error = self._attend(process, ask, answer, at_freeze)
+            frozen_error = self._attend(process, ask, image / "answer", at_freeze)
             stderr = process.communicate()[1]
         except OSError as error:
             raise EngineError(
@@ -99,9 +104,8 @@ class CriuEngine:
             ) from error
         finally:
             os.close(ask)
-            os.close(answer)
             for name in ("ask", "answer", "action.sh"):
-                (image / name).unlink()
+                (image / name).unlink(missing_ok=True)
         if frozen_error is not None:
             raise frozen_error
         if process.returncode:
@@ -111,7 +115,7 @@ class CriuEngine:
 
     @staticmethod
     def _attend(
-        process: subprocess.Popen[bytes], ask: int, answer: int, at_freeze: Callable[[], None]
+        process: subprocess.Popen[bytes], ask: int, answer: Path, at_freeze: Callable[[], None]
     ) -> BaseException | None:
         """Wait for the freeze, do what is to be done in it, let CRIU go on."""
         ended = os.pidfd_open(process.pid)
@@ -125,9 +129,9 @@ class CriuEngine:
             try:
                 at_freeze()
             except BaseException as error:
-                os.write(answer, b"no\n")
+                _say(answer, "no")
                 return error
-            os.write(answer, b"ok\n")
+            _say(answer, "ok")
             return None
         finally:
             os.close(ended)
@@ -222,3 +226,10 @@ def _fifo(path: Path) -> int:
     """
     os.mkfifo(path, 0o600)
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _say(answer: Path, word: str) -> None:
+    """Put ``word`` into the file ``answer``, whole from the moment at which it is there."""
+    draft = answer.with_suffix(".tmp")
+    draft.write_text(word + "\n")
+    draft.rename(answer)

@@ -149,12 +149,7 @@ class FakeEngine:
             ) from None
 
     def capture(
-        self,
-        source: Container,
-        image: Path,
-        at_freeze: Callable[[], None],
-        *,
-        leave_running: bool = True,
+        self, source: Container, image: Path, at_freeze: Callable[[], None]
     ) -> dict[str, float]:
         inside = self._inside(source)
         if inside.blocked:
@@ -163,8 +158,6 @@ class FakeEngine:
         record = {"memory": dict(inside.memory), "ticks": inside.ticks()}
         (image / "desktop.json").write_text(json.dumps(record))
         at_freeze()
-        if not leave_running:
-            self._runtime.desktops.pop(source.pid)
         return {"pause": (time.monotonic() - begin) * 1000}
 
     def restore(self, image: Path, target: Target) -> tuple[Container, dict[str, float]]:

@@ -5,7 +5,7 @@ same engine understands it.  File systems are not an engine's business: it calls
 the one moment at which all processes of the source are stopped, and the caller snapshots the files
 there, so that files and memory are of the same instant.
 
-Whatever fails, the source runs on (unless ``leave_running`` was false and the capture succeeded).
+Whatever happens, the source runs on; who wants it gone stops it when the capture is safe.
 """
 
 from __future__ import annotations
@@ -89,12 +89,7 @@ class Engine(Protocol):
         """Return what cannot be captured in ``source``, without disturbing it."""
 
     def capture(
-        self,
-        source: Container,
-        image: Path,
-        at_freeze: Callable[[], None],
-        *,
-        leave_running: bool = True,
+        self, source: Container, image: Path, at_freeze: Callable[[], None]
     ) -> dict[str, float]:
         """Write the processes and memory of ``source`` to the empty directory ``image``.
 
@@ -124,5 +119,3 @@ class Engine(Protocol):
 
     def forget(self, container: Container) -> None:
         """Called after a container has been stopped; drop what is known about it."""
-
-
