@@ -162,7 +162,11 @@ class Beneath:
             return os.readlink("", dir_fd=fd)
 
     def listdir(self, path: str) -> list[str]:
-        """Return the names in the directory ``path``, sorted."""
+        """Return the names in the directory ``path``, sorted.
+
+        The directory is opened anew: btrfs lists through an fd only what was there when it was
+        opened (since Linux 6.5, until lseek), so listing a kept fd misses entries.
+        """
         with self.open(path, os.O_RDONLY | os.O_DIRECTORY) as fd:
             return sorted(os.listdir(fd))
 
