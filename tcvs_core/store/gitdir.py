@@ -50,9 +50,7 @@ class GitDir:
         with disk_errors("create", path):
             path.mkdir(mode=0o700, exist_ok=True)
             # An empty configuration: nothing of the user's home is read.
-            Repo.init_bare(
-                path, config=StackedConfig([]), default_branch=branch.encode()
-            ).close()
+            Repo.init_bare(path, config=StackedConfig([]), default_branch=branch.encode()).close()
             with open(path / "description", "w", encoding="utf-8") as file:
                 file.write("History of a tcvs repository\n")
             (path / "logs" / "refs" / "heads").mkdir(parents=True, exist_ok=True)
@@ -69,6 +67,8 @@ class GitDir:
     def open(cls, path: Path) -> GitDir:
         """Open the repository ``path``.  Raises HistoryDamaged."""
         try:
+            if not (path / "HEAD").is_file() or not (path / "objects").is_dir():
+                raise FileNotFoundError("no HEAD or no objects")  # dulwich does not look
             repo = Repo(str(path), bare=True)
         except Exception as error:  # dulwich raises many kinds for a damaged repository
             raise HistoryDamaged(
@@ -129,9 +129,7 @@ class GitDir:
         """Return an object, its content checked against its name.  Raises HistoryDamaged."""
         with self._mutex:
             try:
-                kind, data = self.repo.object_store.get_raw(
-                    ObjectID(name.encode("ascii"))
-                )
+                kind, data = self.repo.object_store.get_raw(ObjectID(name.encode("ascii")))
             except KeyError as error:
                 raise self._damaged(name, "is missing") from error
             except Exception as error:  # zlib, format and checksum errors of many kinds
@@ -153,13 +151,8 @@ class GitDir:
     def commits_with_prefix(self, prefix: str) -> list[CommitId]:
         """Return the ids of all commits that begin with ``prefix``, at least two hex digits."""
         with self._mutex:
-            names = [
-                n.decode("ascii")
-                for n in self.repo.object_store.iter_prefix(prefix.encode())
-            ]
-        return sorted(
-            CommitId(name) for name in names if isinstance(self.load(name), Commit)
-        )
+            names = [n.decode("ascii") for n in self.repo.object_store.iter_prefix(prefix.encode())]
+        return sorted(CommitId(name) for name in names if isinstance(self.load(name), Commit))
 
     def _damaged(self, name: str, what: str) -> HistoryDamaged:
         path = self.object_path(name)

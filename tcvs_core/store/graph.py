@@ -58,9 +58,7 @@ class Graph:
         for commit in common:
             behind.update(self.parents(commit))
         best = common - behind
-        return max(
-            best, key=lambda commit: (self._node(commit)[1], commit), default=None
-        )
+        return max(best, key=lambda commit: (self._node(commit)[1], commit), default=None)
 
     def walk(
         self,

@@ -97,9 +97,7 @@ class History:
         screenshot: bytes | None = None,
     ) -> CommitId:
         """Return the id that ``commit`` would return, writing nothing.  Raises BadRecord."""
-        return CommitId(
-            record.encode(state, parents, message, screenshot)[-1].id.decode("ascii")
-        )
+        return CommitId(record.encode(state, parents, message, screenshot)[-1].id.decode("ascii"))
 
     def has(self, commit: CommitId) -> bool:
         """Tell whether the commit is in the repository."""
@@ -182,7 +180,7 @@ class History:
         self,
         name: BranchName,
         new: CommitId,
-        old: CommitId | None | EllipsisType = ...,
+        old: CommitId | EllipsisType | None = ...,
         message: str = "",
     ) -> None:
         """Move a branch from ``old`` (None: not there; ``...``: whatever) to ``new``, durably.

@@ -18,7 +18,7 @@ from pathlib import Path
 from tcvs_core.errors import BusyError, TcvsError, UsageError
 from tcvs_core.linux import btrfs, loop
 from tcvs_core.linux.mount import umount
-from tcvs_core.store.atomic import disk_errors, write_file
+from tcvs_core.store.atomic import clean, disk_errors, write_file
 
 MARKER = "tcvs.json"
 IMAGE = "pool.img"
@@ -47,7 +47,7 @@ class PoolGone(TcvsError):
 
 @dataclass(frozen=True)
 class Marker:
-    """``tcvs.json``: ``kind`` is loop or subvolume; ``fixed`` pools were given a size, and keep it."""
+    """``tcvs.json``: ``kind`` is loop or subvolume; ``fixed``: was given a size, and keeps it."""
 
     kind: str
     id: str
@@ -60,7 +60,7 @@ class Marker:
 
 
 def read_marker(path: Path) -> Marker:
-    """Read ``tcvs.json`` of the repository ``path``.  Raises NotARepository, PoolGone, StoreError."""
+    """Read ``tcvs.json`` of ``path``.  Raises NotARepository, PoolGone, StoreError."""
     marker = path / MARKER
     try:
         with disk_errors("read", marker):
@@ -127,9 +127,7 @@ def make_image(image: Path, size: int, label: str) -> None:
         ) from error
     if result.returncode:
         text = result.stderr.decode(errors="replace").strip()
-        raise TcvsError(
-            f"mkfs.btrfs failed: {text}", operation="init", subject=str(image)
-        )
+        raise TcvsError(f"mkfs.btrfs failed: {text}", operation="init", subject=str(image))
 
 
 def refuse_occupied(path: Path) -> None:
@@ -142,9 +140,7 @@ def refuse_occupied(path: Path) -> None:
             hint="use it as it is, or choose another path",
         )
     if path.exists() and not path.is_dir():
-        raise UsageError(
-            f"{path} is not a directory", operation="init", subject=str(path)
-        )
+        raise UsageError(f"{path} is not a directory", operation="init", subject=str(path))
     if path.is_dir() and not (path / CREATING).exists():
         others = sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
         if others:
@@ -178,6 +174,7 @@ def clear_unfinished(path: Path) -> None:
         image.unlink()
     with contextlib.suppress(FileNotFoundError):
         (path / "store").unlink()
+    clean(path)
     (path / CREATING).unlink()
 
 

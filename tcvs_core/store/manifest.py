@@ -89,9 +89,7 @@ def decode(data: bytes) -> Manifest:
 
 def plain_name(name: str) -> bool:
     """Tell whether ``name`` names a file in a directory and nothing else."""
-    return (
-        bool(name) and name not in (".", "..") and "/" not in name and "\0" not in name
-    )
+    return bool(name) and name not in (".", "..") and "/" not in name and "\0" not in name
 
 
 def _file(item: object, chunk: int) -> FileEntry:

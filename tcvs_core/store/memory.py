@@ -120,9 +120,7 @@ class MemoryStore:
         """Return the size in bytes of each file.  Raises MemoryMissing, MemoryCorrupt."""
         return {entry.name: entry.size for entry in self._read(state).files}
 
-    def restore(
-        self, state: StateId, directory: Path, progress: Progress | None = None
-    ) -> None:
+    def restore(self, state: StateId, directory: Path, progress: Progress | None = None) -> None:
         """Write the files of an image into ``directory``, which exists; every chunk is checked.
 
         Files in the way are replaced; none stays when it fails.  Raises MemoryMissing,
@@ -164,9 +162,7 @@ class MemoryStore:
         Raises MemoryMissing, MemoryCorrupt.
         """
         image = self._read(state)
-        return sum(
-            sum(self._chunks(state, image, entry, None)) for entry in image.files
-        )
+        return sum(sum(self._chunks(state, image, entry, None)) for entry in image.files)
 
     def delete(self, state: StateId, collect: bool = True) -> int:
         """Delete an image; return the bytes that came free.  Raises MemoryMissing.
@@ -193,7 +189,7 @@ class MemoryStore:
     def _chunks(
         self, state: StateId, image: Manifest, entry: FileEntry, fd: int | None
     ) -> Iterator[int]:
-        """Check all chunks of a file, write them to ``fd`` if given; yield bytes as they are done."""
+        """Check all chunks of a file, write them to ``fd`` if given; yield bytes done each."""
 
         def one(first: int, last: int) -> int:
             position = first
@@ -204,9 +200,7 @@ class MemoryStore:
                     continue
                 data = self._object(state, entry, key)
                 if len(data) != min(image.chunk, entry.size - position):
-                    raise self._corrupt(
-                        state, f"chunk {number} of {entry.name} has a wrong size"
-                    )
+                    raise self._corrupt(state, f"chunk {number} of {entry.name} has a wrong size")
                 if fd is not None:
                     with disk_errors("write", entry.name):
                         view = memoryview(data)
@@ -243,9 +237,7 @@ class MemoryStore:
         except manifests.ManifestDamaged as error:
             raise self._corrupt(state, f"{path}: {error}", file=str(path)) from error
         if image.state != state:
-            raise self._corrupt(
-                state, f"{path} is of state {image.state}", file=str(path)
-            )
+            raise self._corrupt(state, f"{path} is of state {image.state}", file=str(path))
         return image
 
     def _path(self, state: StateId) -> Path:
@@ -289,9 +281,7 @@ class MemoryWriter:
 
         Raises UsageError for a bad name, PoolFull, StoreError.
         """
-        if not manifests.plain_name(name) or any(
-            entry.name == name for entry in self._files
-        ):
+        if not manifests.plain_name(name) or any(entry.name == name for entry in self._files):
             raise UsageError(
                 f"{name!r} cannot be used here", operation="write memory", subject=name
             )

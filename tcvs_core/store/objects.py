@@ -156,9 +156,7 @@ class ObjectStore:
         """Give the SHA-256 of every object, in hex."""
         with self._lock:
             packed = set(self._index)
-        loose = {
-            bytes.fromhex(path.parent.name + path.name) for path in self._loose_files()
-        }
+        loose = {bytes.fromhex(path.parent.name + path.name) for path in self._loose_files()}
         return iter(sorted(key.hex() for key in packed | loose))
 
     # By raw SHA-256, as memory images do it
@@ -292,9 +290,7 @@ class ObjectStore:
     def _loose_files(self) -> Iterator[Path]:
         with disk_errors("list", self._root):
             for directory in self._fans():
-                yield from (
-                    path for path in directory.iterdir() if len(path.name) == 62
-                )
+                yield from (path for path in directory.iterdir() if len(path.name) == 62)
 
     def _loose(self, digest: str) -> Path:
         return self._root / digest[:2] / digest[2:]
@@ -355,7 +351,10 @@ class Batch:
         return self._writer.stored
 
     def flush(self) -> None:
-        """Make all objects durable.  Nothing can be put afterwards.  Raises PoolFull, StoreError."""
+        """Make all objects durable.  Nothing can be put afterwards.
+
+        Raises PoolFull, StoreError.
+        """
         pack = self._writer.finish()
         if pack is not None:
             self._store._adopt(pack)

@@ -95,14 +95,10 @@ class PackWriter:
             self.abort()
             return None
         try:
-            index = b"".join(
-                _ENTRY.pack(key, *self.places[key]) for key in sorted(self.places)
-            )
+            index = b"".join(_ENTRY.pack(key, *self.places[key]) for key in sorted(self.places))
             digest = hashlib.sha256(index)
             self._buffer += index
-            self._buffer += _FOOTER.pack(
-                self._offset, len(self.places), digest.digest(), _TAIL
-            )
+            self._buffer += _FOOTER.pack(self._offset, len(self.places), digest.digest(), _TAIL)
             self._flush()
             path = self._directory / (digest.hexdigest() + SUFFIX)
             with disk_errors("write", path):
@@ -130,11 +126,7 @@ def read_pack(path: Path) -> Pack:
         head = file.read(len(_HEAD))
         file.seek(max(0, size - _FOOTER.size))
         footer = file.read(_FOOTER.size)
-        if (
-            head != _HEAD
-            or len(footer) != _FOOTER.size
-            or size < len(_HEAD) + _FOOTER.size
-        ):
+        if head != _HEAD or len(footer) != _FOOTER.size or size < len(_HEAD) + _FOOTER.size:
             raise _damaged(path, "is no pack, or was cut off")
         offset, count, digest, tail = _FOOTER.unpack(footer)
         if tail != _TAIL or offset + count * _ENTRY.size + _FOOTER.size != size:

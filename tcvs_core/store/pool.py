@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from tcvs_core.errors import BusyError, UsageError
 from tcvs_core.linux import btrfs, loop
 from tcvs_core.linux.mount import MS_NOATIME, mount, umount
-from tcvs_core.store.atomic import PoolFull, Progress, disk_errors, sync_directory
+from tcvs_core.store.atomic import PoolFull, Progress, clean, disk_errors, sync_directory
 from tcvs_core.store.layout import (
     CREATING,
     GIB,
@@ -75,9 +75,7 @@ class Pool:
     # Creating
 
     @classmethod
-    def create(
-        cls, path: Path, size: int | None = None, progress: Progress | None = None
-    ) -> Pool:
+    def create(cls, path: Path, size: int | None = None, progress: Progress | None = None) -> Pool:
         """Make a repository at ``path``, an empty or missing directory, and open it.
 
         ``size`` is the nominal size of the pool in bytes where it has to be a file of its own;
@@ -92,7 +90,7 @@ class Pool:
                 subject=str(path),
                 hint=f"give at least {_SMALLEST >> 20} MiB",
             )
-        tell = progress or (lambda stage, fraction, detail: None)
+        tell = progress or (lambda *_: None)
         was_there = path.exists()
         refuse_occupied(path)
         with disk_errors("create", path):
@@ -130,9 +128,7 @@ class Pool:
             tell("init", 0.6, "mounting it")
             pool._mount()
             if not pool.direct_io:
-                tell(
-                    "init", 0.7, "no direct I/O on this disk: pool data is cached twice"
-                )
+                tell("init", 0.7, "no direct I/O on this disk: pool data is cached twice")
         os.chmod(pool.root, 0o700)
         for name in _PARTS:
             (pool.root / name).mkdir(mode=0o700)
@@ -165,6 +161,8 @@ class Pool:
                         hint="put the file back, or remove the directory and run `tcvs init`",
                     )
                 pool._mount()
+            clean(path)
+            (path / CREATING).unlink(missing_ok=True)
             if not pool.store.is_dir():
                 raise PoolGone(
                     f"{pool.root} does not hold the repository's data",
@@ -289,11 +287,7 @@ class Pool:
             host_part = int(usage["host_free"] * SHARE_OF_HOST)
             target = (usage["used"] + host_part) & ~0xFFFFF
             device = loop.find(self.image)
-            if (
-                usage["free"] >= needed
-                or target <= self.image.stat().st_size
-                or device is None
-            ):
+            if usage["free"] >= needed or target <= self.image.stat().st_size or device is None:
                 return False
             os.truncate(self.image, target)
             loop.set_capacity(device)

@@ -30,6 +30,8 @@ from tcvs_core.model import Author, State
 _FILE_MODE = 0o100644
 _STATE_FILE = "state.json"
 _PICTURES = {"screenshot.png": b"\x89PNG\r\n\x1a\n", "screenshot.jpg": b"\xff\xd8\xff"}
+#: Git takes the first line for the subject, so there has to be one.
+_NO_MESSAGE = "(no message)"
 _TRAILERS = re.compile(r"(?:\A|\n\n)Tcvs-State: [^\n]*\nTcvs-Kind: ")
 
 
@@ -67,9 +69,7 @@ def encode(
 
 def identity(author: Author) -> bytes:
     """Return ``Name <email>`` without anything that Git takes for its own punctuation."""
-    name = (
-        re.sub(r"[<>\x00-\x1f\x7f]", "", author.name).strip(" .,:;'\"\\") or "unknown"
-    )
+    name = re.sub(r"[<>\x00-\x1f\x7f]", "", author.name).strip(" .,:;'\"\\") or "unknown"
     email = re.sub(r"[<>\x00-\x20\x7f]", "", author.email)
     return f"{name} <{email}>".encode("utf-8", "replace")
 
@@ -77,10 +77,9 @@ def identity(author: Author) -> bytes:
 def decode_message(raw: bytes) -> str:
     """Return the message without the trailers that ``encode`` has added."""
     text = raw.decode("utf-8", "replace")
-    last = None
-    for last in _TRAILERS.finditer(text):
-        pass
-    return text[: last.start()] if last else text.rstrip("\n")
+    found = list(_TRAILERS.finditer(text))
+    message = text[: found[-1].start()] if found else text.rstrip("\n")
+    return "" if message == _NO_MESSAGE else message
 
 
 def decode_state(data: bytes) -> State:
@@ -127,9 +126,8 @@ def _message(state: State, message: str) -> bytes:
     if state.action:
         trailers["Tcvs-Action"] = state.action
     lines = [f"{key}: {_folded(value)}" for key, value in trailers.items()]
-    text = clean_message(message)
-    body = f"{text}\n\n" if text else ""
-    return (body + "\n".join(lines) + "\n").encode("utf-8", "replace")
+    text = clean_message(message) or _NO_MESSAGE
+    return (text + "\n\n" + "\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
 def _folded(value: str) -> str:

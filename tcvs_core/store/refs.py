@@ -2,7 +2,7 @@
 
 A branch moves by compare-and-set under the repository's lock, its reflog line first (``reflog``).
 Git's own ``.lock`` files are respected, so stock Git may work in the repository too; one that a
-killed process left is broken after two seconds.
+killed process left is broken after a second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tcvs_core.store.reflog import ZERO, Move, Reflog
 _HEADS = "refs/heads/"
 _TAGS = "refs/tags/"
 _HEAD = Ref(b"HEAD")
-_STALE_SECONDS = 2.0
+_STALE_SECONDS = 1.0
 _TAGGER = b"tcvs <tcvs@localhost>"
 
 
@@ -102,7 +102,7 @@ class Refs:
         self,
         name: BranchName,
         new: CommitId,
-        old: CommitId | None | EllipsisType = ...,
+        old: CommitId | EllipsisType | None = ...,
         message: str = "",
     ) -> None:
         """Move ``name`` from ``old`` to ``new``, durably.
@@ -186,9 +186,7 @@ class Refs:
                 item.tag_time = int(time.time())
                 item.tag_timezone = 0
                 item.object = (Commit, ObjectID(commit.encode("ascii")))
-                item.message = (
-                    message.replace("\0", "").encode("utf-8", "replace") + b"\n"
-                )
+                item.message = message.replace("\0", "").encode("utf-8", "replace") + b"\n"
                 self._git.write([item])
                 target = CommitId(item.id.decode("ascii"))
             self._move(_TAGS + name, None, target)
@@ -214,9 +212,7 @@ class Refs:
     def _all(self, prefix: str) -> list[tuple[str, CommitId]]:
         with disk_errors("read", self._git.path / prefix):
             found = self._git.repo.refs.as_dict(Ref(prefix.encode()))
-        return sorted(
-            (n.decode(), CommitId(t.decode("ascii"))) for n, t in found.items()
-        )
+        return sorted((n.decode(), CommitId(t.decode("ascii"))) for n, t in found.items())
 
     def _get(self, ref: str) -> CommitId | None:
         with disk_errors("read", self._git.path / ref):
@@ -242,9 +238,7 @@ class Refs:
                 done = self._patiently(ref, lambda: refs.add_if_new(name, target))
             else:
                 before = ObjectID(old.encode("ascii"))
-                done = self._patiently(
-                    ref, lambda: refs.set_if_equals(name, before, target)
-                )
+                done = self._patiently(ref, lambda: refs.set_if_equals(name, before, target))
             sync_directory((self._git.path / ref).parent)
         if not done:
             raise self._changed(ref, self._get(ref), old)
@@ -285,7 +279,7 @@ class Refs:
             time.sleep(0.02)
 
     def _changed(
-        self, name: str, current: CommitId | None, old: CommitId | None | EllipsisType
+        self, name: str, current: CommitId | None, old: CommitId | EllipsisType | None
     ) -> RefChanged:
         def short(value: object) -> str:
             return value[:12] if isinstance(value, str) else "nothing"

@@ -70,9 +70,7 @@ class Resolver:
         """Return the commit that ``text`` names.  Raises UnknownRevision, AmbiguousRevision."""
         found = _REVISION.match(text)
         if not found or not text:
-            raise self._unknown(
-                text, "is no revision", "see `tcvs log` for what can be named"
-            )
+            raise self._unknown(text, "is no revision", "see `tcvs log` for what can be named")
         if found["move"] is not None:
             commit = self._moved(text, found["base"], int(found["move"]))
         else:
@@ -96,11 +94,7 @@ class Resolver:
                 )
             return tip
         name = base.removeprefix("refs/")
-        tip = (
-            None
-            if name.startswith("tags/")
-            else self._branch_tip(name.removeprefix("heads/"))
-        )
+        tip = None if name.startswith("tags/") else self._branch_tip(name.removeprefix("heads/"))
         tag = None
         if not name.startswith("heads/"):
             tag = self._names.tags().get(name.removeprefix("tags/"))
@@ -121,21 +115,15 @@ class Resolver:
     def _by_digits(self, text: str, base: str) -> CommitId:
         digits = base.lower()
         if not _HEX.match(digits):
-            raise self._unknown(
-                text, "names no commit, branch or tag", self._similar(base)
-            )
+            raise self._unknown(text, "names no commit, branch or tag", self._similar(base))
         # A whole id too has to be of a commit that there is.
         waiting = {*self._pending.values(), *self._pending_parents}
         found = {commit for commit in waiting if commit.startswith(digits)}
         found.update(self._names.commits_with_prefix(digits))
         if not found:
-            raise self._unknown(
-                text, "names no commit, branch or tag", self._similar(base)
-            )
+            raise self._unknown(text, "names no commit, branch or tag", self._similar(base))
         if len(found) > 1:
-            shown = [
-                f"{c[:12]} {self._subject(c, waiting)}".rstrip() for c in sorted(found)
-            ]
+            shown = [f"{c[:12]} {self._subject(c, waiting)}".rstrip() for c in sorted(found)]
             more = ", ..." if len(shown) > _SHOWN else ""
             raise AmbiguousRevision(
                 f"{base!r} begins more than one commit id",
@@ -154,9 +142,7 @@ class Resolver:
         branch = self._names.head() if name in ("HEAD", "@", "") else BranchName(name)
         moves = self._names.moves(branch)
         if not moves:
-            raise self._unknown(
-                text, f"asks for moves of {branch}, and there are none", None
-            )
+            raise self._unknown(text, f"asks for moves of {branch}, and there are none", None)
         points = [move.new for move in moves] + [moves[-1].old]
         if count >= len(points) or points[count] == ZERO:
             have = len(points) - (points[-1] == ZERO)
@@ -204,14 +190,8 @@ class Resolver:
     def _similar(self, base: str) -> str:
         names = [*self._names.branches(), *self._names.tags(), *self._pending]
         near = difflib.get_close_matches(base, names, n=1, cutoff=0.6)
-        return (
-            f"did you mean {near[0]}?"
-            if near
-            else "see `tcvs branch` and `tcvs log --all`"
-        )
+        return f"did you mean {near[0]}?" if near else "see `tcvs branch` and `tcvs log --all`"
 
     @staticmethod
     def _unknown(text: str, why: str, hint: str | None) -> UnknownRevision:
-        return UnknownRevision(
-            f"{text!r} {why}", operation="resolve", subject=text, hint=hint
-        )
+        return UnknownRevision(f"{text!r} {why}", operation="resolve", subject=text, hint=hint)

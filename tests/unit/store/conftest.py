@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tcvs_core.model import Author, State
 from tcvs_core.store.pool import Pool
 
@@ -60,7 +61,7 @@ _STEPS = (
 
 @pytest.fixture
 def die_at_each_step() -> Callable[[Callable[[], None], Callable[[int], None]], int]:
-    """Run ``action`` in a child that dies before its N-th step, for every N; ``check(N)`` after each.
+    """Run ``action`` in a child that dies before its N-th step, for every N, then ``check(N)``.
 
     Returns how many steps there were.  The last run dies at none.
     """

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tcvs_core.store.atomic import (
     PoolFull,
     StoreError,

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tcvs_core.linux import btrfs, loop
 from tcvs_core.store.pool import Pool
 
