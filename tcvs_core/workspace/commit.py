@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from PIL.Image import Image
 
 from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.faults import Fault, hit
 from tcvs_core.ids import BranchName, CommitId, StateId, new_state_id, tag_name
 from tcvs_core.live.container import Container
 from tcvs_core.live.engines.protocol import Fork, Target
+from tcvs_core.live.wayland.picture import encoded
 from tcvs_core.model import Author, CommitKind, Process, State, Window
 from tcvs_core.workspace.repository import Progress, Repository, ignore_errors, silent
 from tcvs_core.workspace.scribe import Job
@@ -22,9 +27,15 @@ from tcvs_core.workspace.scribe import Job
 class Seen:
     """What a desktop looked like just before it was captured."""
 
-    screenshot: bytes | None = None
+    picture: Image | None = None
+    screenshot: bytes | None = None  # the picture as PNG, once it has been encoded
     windows: list[Window] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
+
+    def encode(self) -> None:
+        """Fill in ``screenshot``."""
+        if self.picture is not None:
+            self.screenshot = encoded(self.picture, "png")
 
 
 @dataclass
@@ -44,7 +55,7 @@ def look(repo: Repository, branch: BranchName) -> Seen:
     seen = Seen(processes=repo.container(branch).processes())
     try:
         screen = repo.screen(branch)
-        seen.screenshot = screen.screenshot("png")
+        seen.picture = screen.screenshot("image")
         seen.windows = screen.windows()
     except TcvsError as error:
         repo.notice(f"no screenshot of {branch}: {error}")
@@ -76,7 +87,8 @@ def capture(
     fork: Fork | None = None
     with repo.image_directory(state) as image:
         try:
-            with repo.unwatched(branch):
+            # The picture is encoded while the engine works: nobody waits for it.
+            with repo.unwatched(branch), _beside(seen.encode):
                 if targets:
                     fork = _fork(repo, container, image, at_freeze, state, targets)
                     times = fork.times_ms
@@ -87,6 +99,15 @@ def capture(
                 ignore_errors(lambda: repo.files.delete_state(state))
             raise
     return Captured(state, image, times | {"look": looked}, seen, fork, container.address)
+
+
+@contextlib.contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[None]:
+    """Run ``work`` in a thread during the block; its errors come out at the end."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        done = pool.submit(work)
+        yield
+        done.result()
 
 
 def _fork(
@@ -200,6 +221,7 @@ def commit(
             captured = files_only(repo, name)
             if running:
                 captured.seen = look(repo, name)
+                captured.seen.encode()
         job = submit(
             repo,
             name,

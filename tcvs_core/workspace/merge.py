@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tcvs_core.errors import EXIT_CONFLICT, TcvsError, UsageError
-from tcvs_core.history.merge import MergePlan, apply, plan
-from tcvs_core.history.paths import Selection
+from tcvs_core.history import MergePlan, Selection, plan, stage
 from tcvs_core.ids import BranchName, CommitId
 from tcvs_core.model import Author
 from tcvs_core.workspace.commit import capture, files_only, submit
@@ -50,7 +49,9 @@ def merge(
     theirs = repo.branch(branch)
     if ours == theirs:
         raise UsageError(f"cannot merge {ours} into itself", operation="merge", subject=ours)
-    selection = Selection(tuple(paths), (*exclude, *_noise()) if not paths else tuple(exclude))
+    excluded = tuple(exclude) if paths else (*exclude, *_noise())
+    selection = Selection(tuple(paths), excluded)
+    who = repo.author_of(author)
     with repo.locks.hold("merge", "", ours, theirs):
         progress("plan", 0.0, theirs)
         repo.scribe.drain()
@@ -62,36 +63,33 @@ def merge(
                 subject=theirs,
                 hint="they come from different images",
             )
-        made = _plan(repo, base, ours, theirs, selection)
-        result: dict[str, Any] = {
-            "into": ours,
-            "from": theirs,
-            "base": base,
-            "plan": made.to_dict(),
-            "conflicts": [c.to_dict() for c in made.conflicts],
-            "applied": False,
-            "commit": None,
-            "pause_ms": 0.0,
-        }
-        if dry_run or not (made.actions or made.conflicts):
-            return result
-        if made.conflicts and conflicts == "refuse":
-            names = ", ".join(c.path for c in made.conflicts[:3])
-            raise MergeConflict(
-                f"{len(made.conflicts)} conflicts: {names}; nothing was changed",
-                operation="merge",
-                subject=theirs,
-                hint="choose other --paths, or --conflicts markers to settle them by hand",
-                details=result,
-            )
-        who = repo.author_of(author)
-        saved_theirs = _save(repo, theirs, f"Save {theirs} before merge into {ours}", who)
-        saved_ours = _save(repo, ours, f"Save {ours} before merge of {theirs}", who)
-        progress("apply", 0.5, ours)
-        begin = time.monotonic()
-        with _standing_still(repo, ours):
-            apply(made, repo.files.branch_path(ours), conflicts=conflicts)
-            result["pause_ms"] = (time.monotonic() - begin) * 1000
+        with _planned(repo, base, ours, theirs, selection) as made:
+            result: dict[str, Any] = {
+                "into": ours,
+                "from": theirs,
+                "base": base,
+                "plan": made.to_dict(),
+                "conflicts": [c.to_dict() for c in made.conflicts],
+                "applied": False,
+                "commit": None,
+                "pause_ms": 0.0,
+            }
+            if dry_run or made.empty:
+                return result
+            if made.conflicts and conflicts == "refuse":
+                raise _conflicting(made, theirs, result)
+            saved_theirs = _save(repo, theirs, f"Save {theirs} before merge into {ours}", who)
+            saved_ours = _save(repo, ours, f"Save {ours} before merge of {theirs}", who)
+            progress("apply", 0.5, ours)
+            how: Any = conflicts
+            staged = stage(made, repo.files.branch_path(ours), conflicts=how)
+            try:
+                begin = time.monotonic()
+                with _standing_still(repo, ours):
+                    staged.apply()
+                result["pause_ms"] = (time.monotonic() - begin) * 1000
+            finally:
+                staged.close()
         progress("commit", 0.8, ours)
         running = repo.branches.live(ours) is not None
         job = submit(
@@ -114,6 +112,18 @@ def merge(
         return result | {"applied": True, "commit": job.commit}
 
 
+def _conflicting(made: MergePlan, theirs: str, result: dict[str, Any]) -> MergeConflict:
+    names = ", ".join(c.path for c in made.conflicts[:3])
+    count = len(made.conflicts)
+    return MergeConflict(
+        f"{count} conflict{'s' if count > 1 else ''}: {names}; nothing was changed",
+        operation="merge",
+        subject=theirs,
+        hint="choose other --paths, or --conflicts markers to settle them by hand",
+        details=result,
+    )
+
+
 def _what(paths: Sequence[str]) -> str:
     return ", ".join(paths) if paths else "all files"
 
@@ -123,19 +133,21 @@ def _noise() -> tuple[str, ...]:
     return tuple(f"/{prefix}**" for prefix in NOISE)
 
 
-def _plan(
+@contextlib.contextmanager
+def _planned(
     repo: Repository,
     base: CommitId,
     ours: BranchName,
     theirs: BranchName,
     selection: Selection,
-) -> MergePlan:
+) -> Iterator[MergePlan]:
+    """Give the plan; the trees that it refers to stay for as long as the block."""
     with (
         tree_of(repo, base) as base_tree,
         tree_of(repo, ours) as our_tree,
         tree_of(repo, theirs) as their_tree,
     ):
-        return plan(
+        yield plan(
             base_tree,
             our_tree,
             their_tree,

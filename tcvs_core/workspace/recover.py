@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from tcvs_core.errors import TcvsError
+from tcvs_core.history import recover as recover_merge
 from tcvs_core.ids import BranchName, StateId
 from tcvs_core.workspace.commit import files_only, submit
 from tcvs_core.workspace.repository import Repository, ignore_errors
@@ -29,6 +30,7 @@ def recover(repo: Repository) -> None:
     _sweep_images(repo, {job.image.name for job in jobs if job.image})
     _sweep_states(repo, {job.state.state for job in jobs})
     _sweep_branches(repo)
+    _finish_merges(repo)
     _note_crashed(repo)
 
 
@@ -68,6 +70,19 @@ def _sweep_branches(repo: Repository) -> None:
     for branch in repo.files.branches():
         if branch not in refs:
             ignore_errors(lambda b=branch: repo.files.delete_branch(b))  # type: ignore[misc]
+
+
+def _finish_merges(repo: Repository) -> None:
+    """Undo a merge that was cut short, then let the desktop that stood still for it go on."""
+    for branch in repo.files.branches():
+        try:
+            if recover_merge(repo.files.branch_path(branch)):
+                repo.notice(f"a merge into {branch} was cut short; {branch} is as before it")
+        except TcvsError as error:
+            repo.notice(f"{branch}: {error}")
+    for container in repo.branches.all_live():
+        if container.group is not None:
+            container.group.freeze(False)
 
 
 def _note_crashed(repo: Repository) -> None:

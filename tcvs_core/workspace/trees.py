@@ -31,7 +31,7 @@ HOME = "home/user/"
 
 
 def tree_changes(repo: Repository, old: Path, new: Path) -> list[Change]:
-    """Return the exact differences between two read-only trees, in tens of milliseconds on btrfs."""
+    """Return the exact differences of two read-only trees; tens of milliseconds on btrfs."""
     if isinstance(repo.files, Files):
         return changes(send_changes(new, old), old, new)
     return walk_changes(old, new)

@@ -17,16 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from tcvs_core.errors import TcvsError
 from tcvs_core.live.container import Container, Settings
 from tcvs_core.live.engines.protocol import EngineError, Fork, Obstacle, Target, refuse
+from tcvs_core.live.wayland.picture import encoded
 from tcvs_core.model import Process, Window
-
-_PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360606060000000050001a5f64540"
-    "0000000049454e44ae426082"
-)
 
 
 @dataclass
@@ -76,8 +73,9 @@ class FakeScreen:
     def __init__(self, container: FakeContainer) -> None:
         self._container = container
 
-    def screenshot(self, format: str = "png", **_options: Any) -> bytes:
-        return _PNG
+    def screenshot(self, format: str = "png", **_options: Any) -> Any:
+        image = Image.new("RGB", (1, 1))
+        return image if format == "image" else encoded(image, format)
 
     def windows(self) -> list[Window]:
         return [Window(title=key, app_id="fake") for key in sorted(self._container.desktop.memory)]
