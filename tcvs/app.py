@@ -52,7 +52,7 @@ def root(
     repo: Repo = None,
     json_output: Json = False,
     quiet: Quiet = False,
-    version: Version = False,
+    _version_wanted: Version = False,
 ) -> None:
     """Take the global options."""
     context.obj = Options(repo=repo, json=json_output, quiet=quiet)
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     json = "--json" in args
     try:
         status = _run(command, args)
-    except BaseException as error:  # noqa: BLE001 - the one way out; report() shows bugs
+    except BaseException as error:
         status = report(error, json=json)
     return _flush(status, json)
 

@@ -58,7 +58,7 @@ class _Ours:
             tidy(param)
         return params
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
         """Write the examples as they are, unwrapped."""
         write_examples(formatter, self.epilog)
 
@@ -93,11 +93,11 @@ class VerbGroup(_Ours, TyperGroup):
 class RootGroup(VerbGroup):
     """The table of verbs as a group: imports a command's module when that command is asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, _ctx: Any) -> list[str]:
         """Return the names to show and to complete."""
         return [verb.name for verb in VERBS if not verb.hidden]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         """Import and build one command, or return None."""
         if cmd_name not in BY_NAME:
             return None

@@ -9,7 +9,7 @@ def selection(paths: list[str] | None) -> list[str]:
     """Return ``paths`` with the caller's own home directory turned back into ``~``.
 
     The shell has replaced ``~/docs`` by ``/root/docs`` before we see it, but ``~`` is meant to be
-    the home of the desktop's user.  Whoever means /root inside the desktop says ``root/...``.
+    the home of the desktop's user.  Whoever means /root inside the desktop says ``'/roo[t]'``.
     """
     home = os.environ.get("HOME", "").rstrip("/")
     return [_one(path, home) for path in paths or []]

@@ -46,7 +46,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("switch", "checkout", "Switch to a branch, or bring a commit back to life.", BRANCH, True),
     Verb("rollback", "rollback", "Put the current branch back to a commit.", BRANCH),
     Verb("reset", "reset", "Put the current branch back to a commit (as rollback).", BRANCH, True),
-    Verb("undo", "undo", "Take back the last rollback or other change of a branch.", BRANCH),
+    Verb("undo", "undo", "Take back the last rollback or merge of a branch.", BRANCH),
     Verb("merge", "merge", "Bring chosen files of another branch into this one.", BRANCH),
     Verb("tag", "tag", "Name a commit; list or delete such names.", BRANCH),
     Verb("wait", "wait", "Wait until a commit is durable.", BRANCH),

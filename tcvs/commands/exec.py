@@ -66,6 +66,7 @@ def exec_(
             cwd=cwd,
             env=variables,
             tty=tty,
+            size=list(os.get_terminal_size(0)) if tty else None,
             detach=detach,
         )
     if detach:

@@ -50,10 +50,10 @@ def init(
     usage = pool.usage()
     result = {"path": str(target), "id": pool.id, "size": usage["size"], "free": usage["free"]}
     pool.close()
-    here.say(result, lambda: _text(here, target, usage["size"]))
+    here.say(result, lambda: _text(target, usage["size"]))
 
 
-def _text(here: Context, target: Path, size: int) -> str:
+def _text(target: Path, size: int) -> str:
     return f"Made an empty repository in {target} ({units.size(size)})."
 
 

@@ -19,7 +19,8 @@ EXAMPLES = {
     "scroll": "tcvs input scroll 640 360 down 5",
     "type": 'tcvs input type "Hello, wörld"\necho "several lines" | tcvs input type -',
     "key": "tcvs input key ctrl+s\ntcvs input key alt+F4 -b explore-1",
-    "do": """tcvs input do '{"action": "left_click", "coordinate": [640, 360]}'
+    "do": """tcvs input do '{"do": "click", "x": 640, "y": 360}'
+tcvs input do '{"action": "left_click", "coordinate": [640, 360]}'
 tcvs input do - < actions.json""",
 }
 
@@ -30,6 +31,7 @@ X = Annotated[int, typer.Argument(metavar="X", help="Pixels from the left.", min
 Y = Annotated[int, typer.Argument(metavar="Y", help="Pixels from the top.", min=0)]
 Button = Literal["left", "middle", "right"]
 Direction = Literal["up", "down", "left", "right"]
+_DIRECTIONS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 
 
 def click(
@@ -43,17 +45,12 @@ def click(
     branch: Branch = None,
 ) -> None:
     """Click at a place."""
-    named = {1: "left_click", 2: "double_click", 3: "triple_click"}
-    if button == "left" and count in named:
-        actions = [{"action": named[count], "coordinate": [x, y]}]
-    else:
-        actions = [{"action": f"{button}_click", "coordinate": [x, y]}] * count
-    _perform(here, branch, actions)
+    _perform(here, branch, [{"do": "click", "x": x, "y": y, "button": button, "count": count}])
 
 
 def move(here: Context, x: X, y: Y, branch: Branch = None) -> None:
     """Move the pointer to a place."""
-    _perform(here, branch, [{"action": "mouse_move", "coordinate": [x, y]}])
+    _perform(here, branch, [{"do": "move", "x": x, "y": y}])
 
 
 def drag(
@@ -65,8 +62,7 @@ def drag(
     branch: Branch = None,
 ) -> None:
     """Drag with the left button from one place to another."""
-    places = {"start_coordinate": [x1, y1], "coordinate": [x2, y2]}
-    _perform(here, branch, [{"action": "left_click_drag", **places}])
+    _perform(here, branch, [{"do": "drag", "x1": x1, "y1": y1, "x2": x2, "y2": y2}])
 
 
 def scroll(
@@ -76,12 +72,13 @@ def scroll(
     direction: Annotated[
         Direction, typer.Argument(metavar="up|down|left|right", help="Which way.")
     ] = "down",
-    amount: Annotated[int, typer.Argument(metavar="N", help="Steps of the wheel.", min=1)] = 3,
+    amount: Annotated[int, typer.Argument(metavar="N", help="Notches of the wheel.", min=1)] = 3,
     branch: Branch = None,
 ) -> None:
     """Turn the wheel at a place."""
-    what = {"scroll_direction": direction, "scroll_amount": amount}
-    _perform(here, branch, [{"action": "scroll", "coordinate": [x, y], **what}])
+    across, down = _DIRECTIONS[direction]
+    notches = {"dx": across * amount, "dy": down * amount}
+    _perform(here, branch, [{"do": "scroll", "x": x, "y": y, **notches}])
 
 
 def type_(
@@ -92,7 +89,7 @@ def type_(
     """Type text, in any script."""
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    _perform(here, branch, [{"action": "type", "text": text}])
+    _perform(here, branch, [{"do": "type", "text": text}])
 
 
 def key(
@@ -103,7 +100,7 @@ def key(
     branch: Branch = None,
 ) -> None:
     """Press keys, one combination after the other."""
-    _perform(here, branch, [{"action": "key", "text": one} for one in keys])
+    _perform(here, branch, [{"do": "key", "keys": one} for one in keys])
 
 
 def do(

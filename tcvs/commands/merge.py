@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,7 +12,7 @@ from tcvs.paths import selection
 from tcvs.render import units
 from tcvs.render.commits import short
 from tcvs.render.merge import conflict_lines, plan_lines
-from tcvs_core.errors import EXIT_CONFLICT
+from tcvs_core.errors import EXIT_CONFLICT, RemoteError
 
 EXAMPLES = """
 tcvs merge explore-1 --paths ~/docs
@@ -22,9 +23,7 @@ tcvs merge explore-1 --paths ~/site --into release -m "new front page"
 
 def merge(
     here: Context,
-    branch: Annotated[
-        str, typer.Argument(metavar="BRANCH", help="Whose work to take; any revision will do.")
-    ],
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="Whose work to take.")],
     paths: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,6 +37,10 @@ def merge(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")
     ] = False,
+    conflicts: Annotated[
+        Literal["refuse", "markers"],
+        typer.Option(help="Change nothing, or leave markers in the files."),
+    ] = "refuse",
     message: Annotated[
         str | None, typer.Option("--message", "-m", metavar="TEXT", help="Message of the commit.")
     ] = None,
@@ -54,26 +57,33 @@ def merge(
     conflict nothing is changed, the conflicts are listed and the exit status is 4.  `~` is the
     home of the desktop's user, also where the shell has made it yours.
     """
-    result = here.call(
-        "merge",
-        progress="merge",
-        branch=branch,
-        paths=selection(paths),
-        exclude=selection(exclude),
-        dry_run=dry_run,
-        message=message,
-        into=into,
-        author=author(who),
-    )
-    conflicts = result.get("conflicts") or []
+    request = {
+        "branch": branch,
+        "paths": selection(paths),
+        "exclude": selection(exclude),
+        "dry_run": dry_run,
+        "conflicts": conflicts,
+        "message": message,
+        "into": into,
+        "author": author(who),
+    }
+    try:
+        result = here.call("merge", progress="merge", **request)
+    except RemoteError as error:
+        if error.exit_status != EXIT_CONFLICT or "conflicts" not in error.details:
+            raise
+        result = error.details  # refused, with all that a dry run would tell
+    found = result.get("conflicts") or []
     here.say(result, lambda: _text(here, result, dry_run))
-    if conflicts and not here.json:
-        here.note("\n".join(conflict_lines(conflicts, bool(result.get("applied")))))
-    return EXIT_CONFLICT if conflicts else 0
+    if found and not here.json:
+        applied = bool(result.get("applied"))
+        print("\n".join(conflict_lines(found, applied)), file=sys.stderr)
+    return EXIT_CONFLICT if found else 0
 
 
 def _text(here: Context, result: dict[str, Any], dry_run: bool) -> str:
-    lines = list(plan_lines(here.out, result.get("plan") or {}))
+    refused = bool(result.get("conflicts")) and not result.get("applied") and not dry_run
+    lines = [] if refused else list(plan_lines(here.out, result.get("plan") or {}))
     source, into = result.get("from"), result.get("into")
     if result.get("applied"):
         text = f"Merged {source} into {here.style(str(into), 'bold')}"

@@ -22,13 +22,16 @@ def rollback(
     target: Annotated[
         str | None, typer.Argument(metavar="COMMIT", help="The last commit by default.")
     ] = None,
+    branch: Annotated[
+        str | None, typer.Option("--branch", "-b", metavar="BRANCH", help="Which branch.")
+    ] = None,
 ) -> None:
     """Put the current branch back to a commit.
 
     Files, memory and windows become what they were.  The state that is left is saved first and
     stays in the reflog, so `tcvs undo` returns to it.
     """
-    result = here.call("rollback", progress="rollback", target=target)
+    result = here.call("rollback", progress="rollback", target=target, branch=branch)
     here.say(result, lambda: outcome(here, result, "{branch} is back"))
 
 

@@ -39,9 +39,12 @@ def status(
     branch: Annotated[
         str | None, typer.Option("--branch", "-b", metavar="BRANCH", help="Of which branch.")
     ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", "-a", help="Caches, logs and other noise too.")
+    ] = False,
 ) -> None:
     """Show what changed since the last commit, and what runs."""
-    result = here.call("status", branch=branch)
+    result = here.call("status", branch=branch, all=all_)
     if here.json:
         here.write(result, str)
         return
@@ -83,7 +86,8 @@ def _running(here: Context, result: dict[str, Any]) -> Iterator[str]:
     processes = result.get("processes") or []
     if processes:
         yield ""
-        yield f"{here.style('Programs', 'bold')}: {units.count(len(processes), 'process', 'processes')}"
+        number = units.count(len(processes), "process", "processes")
+        yield f"{here.style('Programs', 'bold')}: {number}"
         rows = [
             [str(p["pid"]), units.size(p.get("rss")), p["name"], p.get("command") or ""]
             for p in processes

@@ -21,7 +21,7 @@ def undo(
         str | None, typer.Option("--branch", "-b", metavar="BRANCH", help="Which branch.")
     ] = None,
 ) -> None:
-    """Take back the last rollback or other change of a branch."""
+    """Take back the last rollback or merge of a branch."""
     result = here.call("undo", progress="undo", branch=branch)
     here.say(result, lambda: _text(here, result))
 

@@ -32,8 +32,12 @@ def up(
     image: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="What a new branch begins from.")
     ] = None,
-    screen: Annotated[str, typer.Option(metavar="WxH", help="Size of the screen.")] = "1280x720",
-    net: Annotated[bool, typer.Option("--net", help="Let it reach the network.")] = False,
+    screen: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Size of the screen; 1280x720 at first.")
+    ] = None,
+    net: Annotated[
+        bool | None, typer.Option("--net/--no-net", help="Let it reach the network; not at first.")
+    ] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Most memory it may use, such as 4G.")
     ] = None,
@@ -47,9 +51,9 @@ def up(
     """Start the desktop of a branch.
 
     A branch with a durable commit comes back as it was, programs and windows and all; a new one
-    boots from an image.
+    boots from an image.  What is not said stays as it was for that branch.
     """
-    if not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", screen):
+    if screen is not None and not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", screen):
         raise UsageError(
             f"{screen!r} is not a screen size", operation="--screen", hint="such as 1280x720"
         )

@@ -1,7 +1,8 @@
 """Results as JSON for programs.
 
 ASCII only: text that was not UTF-8 keeps its bytes as lone surrogates (``\\udcNN``), which Python's
-``json`` and ``os.fsencode`` turn back into those bytes.  Pictures and other bytes are never printed.
+``json`` and ``os.fsencode`` turn back into those bytes.  Pictures and
+other bytes are never printed.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def seconds(value: float | None) -> str:
 
 
 def age(value: float | None) -> str:
-    """Return a span in its two largest units: ``45 s``, ``3 min 5 s``, ``2 h 4 min``, ``3 d 1 h``."""
+    """Return a span in its two largest units: ``45 s``, ``3 min 5 s``, ``3 d 1 h``."""
     if value is None:
         return "-"
     left = int(value)

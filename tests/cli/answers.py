@@ -171,10 +171,14 @@ def _merge(params: dict[str, Any]) -> dict[str, Any]:
     if params["branch"] == "clash":
         kinds = ("content", "modify/delete")
         conflicts = [{"path": f"home/user/{i}.txt", "kind": kind} for i, kind in enumerate(kinds)]
-        return answer | {"conflicts": conflicts, "applied": False, "commit": None}
+        answer |= {"conflicts": conflicts, "applied": params["conflicts"] == "markers"}
+        answer |= {"commit": cid(9) if answer["applied"] else None}
+        if answer["applied"] or params["dry_run"]:
+            return answer
+        raise Fail("conflict", "2 conflicts; nothing was changed", 4, details=answer)
     answer["plan"]["actions"] = [
-        {"action": "write", "path": "home/user/docs/a.txt"},
-        {"action": "delete", "path": "home/user/docs/b.txt"},
+        {"kind": "write", "path": "home/user/docs/a.txt", "old_path": None},
+        {"kind": "move", "path": "home/user/docs/c", "old_path": "home/user/docs/b"},
     ]
     done = not params["dry_run"]
     commit_id = cid(9) if done else None
@@ -244,7 +248,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "image_import": lambda p: IMAGE | {"name": p["name"], "recipe": "import"},
     "image_remove": lambda p: None,
     "up": lambda p: {"branch": p["branch"] or "main", "how": "booted", "seconds": 2.345,
-                     "pid": 4711, "processes": 21, "screen": p["screen"]},
+                     "pid": 4711, "processes": 21, "screen": [1280, 720]},
     "down": lambda p: [{"branch": p["branch"] or "main", "commit": cid(7)}],
     "ps": lambda p: [desktop("main", current=True, net=True, address="10.88.0.2"),
                      desktop("a-branch-with-a-name-that-is-quite-long", state="frozen"),

@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tcvs.app import main
 from tcvs_core.keeper import place
 
 place.RUN = Path(sys.argv[1])
-
-from tcvs.app import main
-
 sys.exit(main(sys.argv[2:]))

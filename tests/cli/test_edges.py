@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tcvs_core.keeper import place
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
@@ -28,7 +31,8 @@ def test_no_repository(bare: Any) -> None:
         assert not done.stdout
 
 
-def test_keeper_that_cannot_start(bare: Any) -> None:
+def test_keeper_that_cannot_start(bare: Any, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: shutil.rmtree(place.RUN / "ffffffff", ignore_errors=True))
     bare.repo.mkdir()
     (bare.repo / "tcvs.json").write_text('{"version": 1, "kind": "loop", "id": "ffffffff"}')
     done = bare("keeper", "status")
@@ -58,7 +62,8 @@ def test_not_root(tmp_path: Path) -> None:
         repo.parent.chmod(0o755)
         # Everything is imported first: the interpreter may lie where only root can read.
         code = (
-            "import os, sys, decimal, fractions; from tcvs.app import main; from tcvs_core.keeper import client\n"
+            "import os, sys, decimal, fractions; from tcvs.app import main\n"
+            "from tcvs_core.keeper import client\n"
             "import tcvs.commands.ps, tcvs.commands.init, tcvs.render.table\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "sys.exit(main(sys.argv[1:]))"

@@ -1,4 +1,7 @@
-"""What users see, word by word.  ``TCVS_UPDATE_GOLDEN=1`` rewrites the files: read the diff then."""
+"""What users see, word by word.
+
+``TCVS_UPDATE_GOLDEN=1`` rewrites the files under golden/: read their diff then.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,8 @@ CASES: dict[str, list[str]] = {
         "show plain --screenshot x.png",
         "merge clash",
         "merge clash --json",
+        "merge clash --conflicts markers",
+        "merge clash --dry-run",
         "branch flaky -n 2",
     ],
     "run": [
