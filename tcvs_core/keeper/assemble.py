@@ -1,4 +1,4 @@
-"""Put a keeper together: the pool, the engine that this machine offers, the desktops, the socket."""
+"""Put a keeper together: the pool, the engine, the desktops, the viewer, the socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def assemble(path: Path) -> Server:
     pool = Pool.open(path)
     run = run_directory(path)
     _leave_cgroup(pool.id)
-    runtime = Runtime(pool.id, CriuEngine(tools.criu()))
+    runtime = Runtime(pool.id, CriuEngine(tools.criu))
     places = Places(store=pool.store, run=run, images=SHM / f"tcvs-{pool.id}")
     repo = Repository(places, Files(pool), runtime, make_room=pool.grow_if_needed)
     repo.open()

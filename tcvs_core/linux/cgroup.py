@@ -39,7 +39,7 @@ class Cgroup:
 
     @classmethod
     def make(cls, *names: str) -> Cgroup | None:
-        """Make the group ``tcvs/NAME/NAME...`` and return it; None where cgroup2 is not to be had."""
+        """Make the group ``tcvs/NAME/...`` and return it; None where cgroup2 is not to be had."""
         root = mount_point()
         if root is None:
             return None
@@ -74,7 +74,7 @@ class Cgroup:
         return self._read(self.path / "cgroup.controllers").split()
 
     def limit(self, *, memory: int | None, pids: int | None, cpus: float | None) -> list[str]:
-        """Set limits (bytes, processes, cores); return the names of those that are not available."""
+        """Set limits (bytes, processes, cores); return the names of those that are lacking."""
         lacking = []
         wanted = {
             "memory.max": None if memory is None else str(memory),

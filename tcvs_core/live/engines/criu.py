@@ -57,12 +57,12 @@ _TIMEOUT = 120.0
 
 
 class CriuEngine:
-    """See the module's docstring.  ``command`` is the argv prefix that runs criu."""
+    """See the module's docstring.  ``command`` gives the argv prefix that runs criu, or raises."""
 
     name = "criu"
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = list(command)
+    def __init__(self, command: Callable[[], list[str]]) -> None:
+        self._command = command
 
     def obstacles(self, source: Container) -> list[Obstacle]:
         return survey.obstacles(source)
@@ -81,7 +81,7 @@ class CriuEngine:
         script = image / "action.sh"
         script.write_text(_ACTION_SCRIPT.format(keeper=os.getpid()))
         script.chmod(0o700)
-        argv = [*self._command, "dump", "-t", str(source.pid), "-D", str(image), "-o", "dump.log"]
+        argv = [*self._command(), "dump", "-t", str(source.pid), "-D", str(image), "-o", "dump.log"]
         argv += [
             *_COMMON,
             "--leave-running",
@@ -142,7 +142,7 @@ class CriuEngine:
         work.mkdir(mode=0o700)
         pidfile = work / "pid"
         argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _RESTORE_SCRIPT, "sh"]
-        argv += [str(target.root), target.cgroup or "", *self._command, "restore"]
+        argv += [str(target.root), target.cgroup or "", *self._command(), "restore"]
         argv += ["-D", str(image), "-W", str(work), "-o", "restore.log", "-d"]
         argv += ["--root", str(target.root), "--pidfile", str(pidfile), *_COMMON]
         argv += ["--inherit-fd", f"fd[{target.netns}]:cnet"]

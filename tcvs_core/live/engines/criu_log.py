@@ -35,7 +35,7 @@ def failure(operation: str, branch: str, log: Path, stderr: bytes) -> EngineErro
 
 
 def pause_times(stats: Path) -> dict[str, float]:
-    """Return milliseconds by stage from a stats-dump image; ``pause`` is the source's standstill."""
+    """Return milliseconds by stage from stats-dump; ``pause`` is the source's standstill."""
     try:
         raw = stats.read_bytes()
         entry = _fields(raw[12 : 12 + struct.unpack("<I", raw[8:12])[0]])

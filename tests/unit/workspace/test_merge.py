@@ -51,7 +51,7 @@ def test_a_conflict_changes_nothing_and_says_what(forked: Repository) -> None:
     notes(forked, "a").write_text("one\nfrom a\nthree\n")
     notes(forked, "main").write_text("one\nfrom main\nthree\n")
     before = forked.tips()
-    with pytest.raises(MergeConflict, match="1 conflict: home/user/notes.txt") as caught:
+    with pytest.raises(MergeConflict, match=r"1 conflict: home/user/notes\.txt") as caught:
         merge(forked, branch="a")
     assert caught.value.exit_status == EXIT_CONFLICT
     assert caught.value.details["conflicts"][0]["kind"] == "content"
