@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tcvs_core.faults import Fault, hit
 from tcvs_core.live.image import debian
 from tcvs_core.live.image.configure import SESSION, UID, USER, configure, lay
 from tcvs_core.live.image.debian import Progress
@@ -44,7 +43,6 @@ def build(recipe: str, target: Path, progress: Progress = silent) -> dict[str, A
         configure(tree, chosen.skeletons)
         if "desktop" in chosen.skeletons:
             lay(tree, WALLPAPER, wallpaper())
-        hit(Fault.IMAGE_BUILT)
         result = metadata(tree, recipe)
     progress("finish", 1.0, "")
     return result
