@@ -71,7 +71,7 @@ class PlainFiles(Trees):
     def _make(self, target: Path) -> None:
         target.mkdir()
 
-    def _copy(self, source: Path, target: Path, read_only: bool) -> None:  # noqa: ARG002
+    def _copy(self, source: Path, target: Path, read_only: bool) -> None:
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         staging = target.parent / f"{TEMPORARY}{secrets.token_hex(6)}"
@@ -92,7 +92,7 @@ class PlainFiles(Trees):
     def _in_use(self, target: Path) -> str | None:
         return _mount_beneath(target)
 
-    def _sync(self, tree: Path) -> None:  # noqa: ARG002
+    def _sync(self, tree: Path) -> None:
         os.sync()
 
 

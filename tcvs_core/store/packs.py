@@ -68,6 +68,7 @@ class PackWriter:
         self._lock = threading.Lock()
         self._buffer = bytearray(_HEAD)
         self._offset = len(_HEAD)
+        self._failed: TcvsError | None = None
         self.places: dict[bytes, Place] = {}
 
     def append(self, key: bytes, stored: bytes, size: int) -> None:
@@ -85,9 +86,16 @@ class PackWriter:
         return self._offset - len(_HEAD)
 
     def _flush(self) -> None:
-        with disk_errors("write", self._temporary):
-            write_all(self._fd, self._buffer)
-        self._buffer = bytearray()
+        if self._failed is not None:
+            raise self._failed
+        data, self._buffer = self._buffer, bytearray()
+        try:
+            with disk_errors("write", self._temporary):
+                write_all(self._fd, data)
+        except TcvsError as error:
+            # There is a hole now: whoever goes on writing, another thread perhaps, is told too.
+            self._failed = error
+            raise
 
     def finish(self) -> Pack | None:
         """Make the pack durable under its name; None when it would be empty."""

@@ -33,6 +33,11 @@ MAIN = BranchName("main")
 OTHER = BranchName("other")
 
 
+on_btrfs = pytest.mark.parametrize(
+    "setting", [pytest.param("btrfs", marks=pytest.mark.live)], indirect=True
+)
+
+
 class Setting(NamedTuple):
     files: Trees
     reopen: Callable[[], Trees]
@@ -248,10 +253,9 @@ def test_what_a_killed_process_left_is_cleaned(setting: Setting, files: Trees) -
     assert files.branches() == ["main"]
 
 
+@on_btrfs
 def test_snapshots_of_a_branch_being_written_are_of_one_moment(files: Trees) -> None:
     """A writer that always writes a, then b: no snapshot may have b ahead of a."""
-    if isinstance(files, PlainFiles):
-        pytest.skip("a plain copy takes its time")
     files.create_branch_from_image(MINI, MAIN)
     root = files.branch_path(MAIN)
     stop = threading.Event()
@@ -281,10 +285,8 @@ def test_snapshots_of_a_branch_being_written_are_of_one_moment(files: Trees) -> 
         assert a - b in (0, 1)
 
 
-@pytest.mark.live
-def test_states_and_images_are_read_only_on_btrfs(setting: Setting, files: Trees) -> None:
-    if setting.kind == "plain":
-        pytest.skip("read-only is only a promise there")
+@on_btrfs
+def test_states_and_images_are_read_only_on_btrfs(files: Trees) -> None:
     state = new_state_id()
     files.create_branch_from_image(MINI, MAIN)
     files.snapshot_branch(MAIN, state)
@@ -297,10 +299,8 @@ def test_states_and_images_are_read_only_on_btrfs(setting: Setting, files: Trees
         assert b"file" in btrfs.send_changes(root, files.snap_path(state))
 
 
-@pytest.mark.live
-def test_a_branch_that_is_mounted_is_busy(setting: Setting, files: Trees) -> None:
-    if setting.kind == "plain":
-        pytest.skip("directories can be deleted under a mount")
+@on_btrfs
+def test_a_branch_that_is_mounted_is_busy(files: Trees) -> None:
     files.create_branch_from_image(MINI, MAIN)
     _write(files, MAIN, "x")
     place = files.branch_path(MAIN) / "etc"
@@ -315,10 +315,8 @@ def test_a_branch_that_is_mounted_is_busy(setting: Setting, files: Trees) -> Non
     files.delete_branch(MAIN)
 
 
-@pytest.mark.live
-def test_a_branch_that_a_process_lives_in_is_busy(setting: Setting, files: Trees) -> None:
-    if setting.kind == "plain":
-        pytest.skip("the fake engine has no processes")
+@on_btrfs
+def test_a_branch_that_a_process_lives_in_is_busy(files: Trees) -> None:
     files.create_branch_from_image(MINI, MAIN)
     reading, writing = os.pipe()
     child = os.fork()
@@ -342,11 +340,9 @@ def test_a_branch_that_a_process_lives_in_is_busy(setting: Setting, files: Trees
     files.delete_branch(MAIN)
 
 
-@pytest.mark.live
-def test_a_snapshot_is_fast(setting: Setting, files: Trees) -> None:
+@on_btrfs
+def test_a_snapshot_is_fast(files: Trees) -> None:
     """The call inside the pause.  Generous: the machine may be busy; a copy would take longer."""
-    if setting.kind == "plain":
-        pytest.skip("a copy")
     files.create_branch_from_image(MINI, MAIN)
     subprocess.run(
         ["dd", "if=/dev/urandom", f"of={files.branch_path(MAIN)}/big", "bs=1M", "count=64"],

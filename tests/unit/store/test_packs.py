@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tcvs_core.store.atomic import PoolFull
 from tcvs_core.store.packs import PackDamaged, PackWriter, read_pack
 
 FOOTER = 56
@@ -98,3 +100,25 @@ def test_another_pack_under_this_name_is_told(pack: Path) -> None:
     pack.rename(other)
     with pytest.raises(PackDamaged, match="damaged index"):
         read_pack(other)
+
+
+def test_after_a_failed_write_nothing_is_taken_and_nothing_finished(tmp_path: Path) -> None:
+    """/dev/full stands in for the disk; the space is short for one write only."""
+    writer = PackWriter(tmp_path)
+    real = os.dup(writer._fd)
+    full = os.open("/dev/full", os.O_WRONLY)
+    data = os.urandom(1 << 20)
+    try:
+        os.dup2(full, writer._fd)
+        with pytest.raises(PoolFull):
+            writer.append(hashlib.sha256(data).digest(), data, len(data))
+        os.dup2(real, writer._fd)
+        with pytest.raises(PoolFull):
+            writer.append(hashlib.sha256(data).digest(), data, len(data))
+        with pytest.raises(PoolFull):
+            writer.finish()
+    finally:
+        os.close(full)
+        os.close(real)
+        writer.abort()
+    assert list(tmp_path.iterdir()) == []
