@@ -76,6 +76,15 @@ def sync_directory(directory: str | os.PathLike[str]) -> None:
         os.close(fd)
 
 
+def sync_file(path: Path) -> None:
+    """fsync the file ``path``.  Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def create_temporary(directory: Path) -> tuple[Path, int]:
     """Create and lock a new temporary file (mode 0600) and return it open.  Raises OSError."""
     while True:

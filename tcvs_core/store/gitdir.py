@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from dulwich.repo import Repo
 
 from tcvs_core.errors import TcvsError
 from tcvs_core.ids import CommitId
-from tcvs_core.store.atomic import disk_errors, sync_directory
+from tcvs_core.store.atomic import disk_errors, sync_directory, sync_file
 
 _LOCK = "tcvs.lock"
 
@@ -45,22 +46,25 @@ class GitDir:
     def create(cls, path: Path, branch: str) -> GitDir:
         """Make an empty repository in ``path`` (an empty or missing directory).
 
-        Raises PoolFull, StoreError.
+        It is made beside and renamed, so that there is never half of one.  Raises PoolFull,
+        StoreError.
         """
+        staging = path.parent / f".{path.name}.creating"
         with disk_errors("create", path):
-            path.mkdir(mode=0o700, exist_ok=True)
+            if staging.is_dir():  # left by a killed process
+                shutil.rmtree(staging)
+            staging.mkdir(mode=0o700)
             # An empty configuration: nothing of the user's home is read.
-            Repo.init_bare(path, config=StackedConfig([]), default_branch=branch.encode()).close()
-            with open(path / "description", "w", encoding="utf-8") as file:
-                file.write("History of a tcvs repository\n")
-            (path / "logs" / "refs" / "heads").mkdir(parents=True, exist_ok=True)
-            for directory in (
-                path,
-                path / "refs",
-                path / "refs" / "heads",
-                path / "logs",
-            ):
+            config = StackedConfig([])
+            Repo.init_bare(staging, config=config, default_branch=branch.encode()).close()
+            (staging / "description").write_text("History of a tcvs repository\n")
+            (staging / "logs" / "refs" / "heads").mkdir(parents=True)
+            for directory, _, files in os.walk(staging):
+                for name in files:
+                    sync_file(Path(directory, name))
                 sync_directory(directory)
+            os.rename(staging, path)
+            sync_directory(path.parent)
         return cls.open(path)
 
     @classmethod
@@ -123,7 +127,8 @@ class GitDir:
 
     def has(self, name: str) -> bool:
         """Tell whether there is such an object."""
-        return ObjectID(name.encode("ascii")) in self.repo.object_store
+        with self._mutex:
+            return ObjectID(name.encode("ascii")) in self.repo.object_store
 
     def load(self, name: str) -> ShaFile:
         """Return an object, its content checked against its name.  Raises HistoryDamaged."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.ids import BranchName, CommitId
 from tcvs_core.model import Author, Process, State, Window
+from tcvs_core.store.atomic import StoreError
 from tcvs_core.store.history import (
     AmbiguousRevision,
     History,
@@ -175,6 +177,30 @@ def test_a_crash_at_any_step_of_a_commit_leaves_the_old_or_the_new(
 
     assert die_at_each_step(act, check) > 15
     assert ends == {base, new}
+
+
+def test_a_history_is_made_whole_or_not_at_all(
+    tmp_path: Path, die_at_each_step: Callable[..., int]
+) -> None:
+    path = tmp_path / "git"
+
+    def check(_: int) -> None:
+        if path.exists():
+            History.open(path).close()
+        else:
+            History.create(path).close()
+        with History.open(path) as made:
+            assert made.head() == "main"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["git"]
+        shutil.rmtree(path)
+
+    assert die_at_each_step(lambda: History.create(path).close(), check) > 10
+
+
+def test_a_history_is_not_made_over_another(history: History, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        History.create(tmp_path / "git")
+    assert history.head() == "main"
 
 
 def test_head(history: History, make_state: Make) -> None:
