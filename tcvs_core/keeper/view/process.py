@@ -14,6 +14,7 @@ The process ends when the control socket does, and every wayvnc with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -170,10 +171,8 @@ class Service:
             if screen.generation != generation or not screen.server.attached:
                 return
             stopped = screen.server.compositor_gone
-            try:
+            with contextlib.suppress(DetachFailed):  # it may well be slower; nobody waits for it
                 screen.server.detach(timeout_ms=0)
-            except DetachFailed:
-                pass  # the compositor may well be slower; nothing waits for it here
             screen.state = "stopped" if stopped else "lost"
             self._screens.changed()
             event = {"event": "lost", "branch": screen.name, "generation": generation}

@@ -168,7 +168,7 @@ class VncServer:
                     pass_fds=[wayland.fileno(), listener.fileno()],
                     start_new_session=True,
                     # Safe here: the view process has a single thread.
-                    preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
+                    preexec_fn=_die_with(os.getpid()),
                 )
         except (OSError, subprocess.SubprocessError) as error:
             raise VncFailed(

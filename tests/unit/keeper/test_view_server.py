@@ -198,8 +198,11 @@ def test_a_path_is_only_a_name(novnc: Path, path: str) -> None:
         entry = service.admission.exchange(service.admission.issue())
         assert entry is not None
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nConnection: close\r\n"
-            f"Origin: {service.base}\r\nCookie: {cookie_name(service.port)}={entry[0]}\r\n\r\n".encode()
+            (
+                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n"
+                f"Connection: close\r\nOrigin: {service.base}\r\n"
+                f"Cookie: {cookie_name(service.port)}={entry[0]}\r\n\r\n"
+            ).encode()
         )
         answer = await reader.read()
         writer.close()
