@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from tcvs_core.errors import TcvsError
 from tcvs_core.live.container import Container, Settings
 from tcvs_core.live.runtime import Desktops
 from tcvs_core.model import Record
+from tcvs_core.store.atomic import write_file
 
 
 class BranchDamaged(TcvsError):
@@ -49,6 +49,10 @@ class Facts(Record):
         data = dict(data)
         data["settings"] = Settings.from_dict(data.get("settings", {}))
         return super().from_dict(data)
+
+
+def _json(record: Record) -> bytes:
+    return json.dumps(record.to_dict(), indent=1, sort_keys=True).encode() + b"\n"
 
 
 class Branches:
@@ -83,7 +87,7 @@ class Branches:
 
     def set_facts(self, name: str, facts: Facts) -> None:
         """Write the facts durably, all or nothing."""
-        write_json(self._durable / f"{name}.json", facts.to_dict())
+        write_file(self._durable / f"{name}.json", _json(facts))
 
     def change(self, name: str, **changes: Any) -> Facts:
         """Change some of the facts of ``name``; return all."""
@@ -137,21 +141,4 @@ class Branches:
                     file.unlink()
             else:
                 self._live[name] = container
-                write_json(file, container.to_dict(), durable=False)
-
-
-def write_json(file: Path, data: dict[str, Any], *, durable: bool = True) -> None:
-    """Replace ``file`` by ``data``, atomically, and durably if asked."""
-    temporary = file.with_name(f".{file.name}.new")
-    with open(temporary, "w", encoding="utf-8") as out:
-        json.dump(data, out, indent=1, sort_keys=True)
-        out.flush()
-        if durable:
-            os.fsync(out.fileno())
-    os.replace(temporary, file)
-    if durable:
-        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+                write_file(file, _json(container))
