@@ -297,4 +297,5 @@ def test_ends_are_shown(
     viewer.stop()
     until(lambda: page.find("#notice").is_displayed())
     assert "is lost" in page.find("#notice").text
+    assert page.state("main") == "lost"
     page.driver.save_screenshot(str(pictures / "view-ended.png"))

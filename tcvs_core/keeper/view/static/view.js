@@ -199,6 +199,10 @@ events.addEventListener("message", (event) => {
   show(JSON.parse(event.data).branches);
 });
 events.addEventListener("error", () => {
+  // Nothing is known of any branch now: none may look live.
+  for (const tile of tiles.values()) {
+    tile.update({ ...tile.branch, state: tile.branch.state === "live" ? "lost" : tile.branch.state });
+  }
   if (events.readyState === EventSource.CLOSED) {
     warn("This viewer has ended. Run “tcvs view” for a new link.");
   } else {
