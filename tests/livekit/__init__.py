@@ -1,0 +1,1 @@
+"""What tests with real desktops share: a repository, a program to watch, a look for remains."""
