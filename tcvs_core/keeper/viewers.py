@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcvs_core.errors import TcvsError
 from tcvs_core.ids import BranchName
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Viewers:
     def start(self, branches: Sequence[str] | None = None) -> dict[str, Any]:
         """Start the viewer if need be; return {"url", "port", "token"} with a fresh token."""
         with self._guard:
-            if self._viewer is None:
+            if self._viewer is None or not self._viewer.running:
+                self.stop()
                 viewer = self._make(self._runtime)
                 self._address = viewer.start()
                 self._viewer = viewer
@@ -66,15 +68,18 @@ class Viewers:
     def leave(self, branch: str) -> None:
         """No viewer is connected to ``branch`` when this returns."""
         with self._guard:
-            if self._viewer is not None:
+            if self._viewer is not None and self._viewer.running:
                 self._viewer.detach(branch)
 
     def come_back(self, branch: str) -> None:
         """Viewers may look at ``branch`` again, if it runs."""
         with self._guard:
-            if self._viewer is None or self._repo is None:
+            if self._viewer is None or self._repo is None or not self._viewer.running:
                 return
-            self._refresh()
-            live = self._repo.branches.live(BranchName(branch))
-            if live is not None:
-                self._viewer.attach(branch, live.wayland_socket)
+            try:
+                self._refresh()
+                live = self._repo.branches.live(BranchName(branch))
+                if live is not None:
+                    self._viewer.attach(branch, live.wayland_socket)
+            except TcvsError as error:  # a viewer that fails is no reason for a commit to fail
+                self._repo.notice(f"the viewer cannot show {branch}: {error}")

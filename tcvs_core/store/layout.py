@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tcvs_core.errors import BusyError, TcvsError, UsageError
 from tcvs_core.linux import btrfs, loop
 from tcvs_core.linux.mount import umount
-from tcvs_core.store.atomic import clean, disk_errors, write_file
+from tcvs_core.store.atomic import clean, disk_errors
+from tcvs_core.store.marker import MARKER
 
-MARKER = "tcvs.json"
 IMAGE = "pool.img"
 CREATING = ".creating"
 LOCK = ".lock"
@@ -31,68 +29,6 @@ SHARE_OF_HOST = 0.9
 _PROGRAMS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _DEFAULT_SMALLEST = 10 * GIB
 _LOCK_SECONDS = 30.0
-
-
-class NotARepository(UsageError):
-    """There is no repository here."""
-
-    code = "not-a-repository"
-
-
-class PoolGone(TcvsError):
-    """The repository is here, the file system that it consists of is not, or is another one."""
-
-    code = "pool-gone"
-
-
-@dataclass(frozen=True)
-class Marker:
-    """``tcvs.json``: ``kind`` is loop or subvolume; ``fixed``: was given a size, and keeps it."""
-
-    kind: str
-    id: str
-    fixed: bool = False
-
-    def write(self, path: Path) -> None:
-        """Write it into the repository ``path``.  Raises PoolFull, StoreError."""
-        record = {"version": 1, "kind": self.kind, "id": self.id, "fixed": self.fixed}
-        write_file(path / MARKER, json.dumps(record, indent=1).encode() + b"\n")
-
-
-def read_marker(path: Path) -> Marker:
-    """Read ``tcvs.json`` of ``path``.  Raises NotARepository, PoolGone, StoreError."""
-    marker = path / MARKER
-    try:
-        with disk_errors("read", marker):
-            try:
-                data = marker.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                data = b""
-        if not data and not marker.exists():
-            raise NotARepository(
-                f"{path} is not a tcvs repository",
-                operation="open",
-                subject=str(path),
-                hint="make one with `tcvs init`",
-            )
-        record = json.loads(data)
-        version, kind, identity = record["version"], record["kind"], str(record["id"])
-        fixed = bool(record.get("fixed", False))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PoolGone(
-            f"{marker} is damaged",
-            operation="open",
-            subject=str(marker),
-            hint='it should read {"version": 1, "kind": "loop", "id": "<8 hex digits>"}',
-        ) from error
-    if version != 1 or kind not in ("loop", "subvolume"):
-        raise PoolGone(
-            f"{path} was made by a newer tcvs (version {version}, kind {kind})",
-            operation="open",
-            subject=str(marker),
-            hint="update tcvs",
-        )
-    return Marker(kind, identity, fixed)
 
 
 def default_size(path: Path) -> int:

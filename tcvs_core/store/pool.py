@@ -35,16 +35,13 @@ from tcvs_core.store.layout import (
     LOCK,
     MIB,
     SHARE_OF_HOST,
-    Marker,
-    NotARepository,
-    PoolGone,
     clear_unfinished,
     default_size,
     locked,
     make_image,
-    read_marker,
     refuse_occupied,
 )
+from tcvs_core.store.marker import Marker, NotARepository, PoolGone, read_marker
 
 __all__ = ["NotARepository", "Pool", "PoolFull", "PoolGone"]
 

@@ -91,7 +91,8 @@ class Repository:
         git = store / "git"
         whole = (git / "logs" / "refs" / "heads").is_dir()  # made last
         self.history = History.open(git) if whole else History.create(git)
-        self.memory = MemoryStore(ObjectStore(store / "objects"), store / "manifests")
+        self.objects = ObjectStore(store / "objects")
+        self.memory = MemoryStore(self.objects, store / "manifests")
         self.journal = Journal(store / "journal")
         self.branches = Branches(store / "branches", places.run / "live", runtime)
         self.scribe = Scribe(self.history, self.memory, self.journal, self.notice, make_room)
@@ -114,6 +115,7 @@ class Repository:
         for branch in list(self._screens):
             self.close_screen(branch)
         self.history.close()
+        self.objects.close()
 
     def notice(self, text: str) -> None:
         """Keep a sentence for the user's next `status` or `log`."""
@@ -166,10 +168,14 @@ class Repository:
 
     def resolve(self, revision: str) -> CommitId:
         """Return the commit that ``revision`` names, one still being written included."""
-        pending = self.scribe.pending()
-        names = {str(b): c for b, c in self.tips().items()}
-        names |= {str(c): c for c in pending}
-        return self.history.resolve(revision, pending=names)
+        jobs = self.scribe.pending()
+        if revision in jobs:
+            return CommitId(revision)
+        return self.history.resolve(
+            revision,
+            pending={str(b): c for b, c in self.tips().items() if c in jobs},
+            pending_parents={commit: job.parents for commit, job in jobs.items()},
+        )
 
     def commit(self, commit: CommitId) -> Commit:
         """Read a commit, wherever it is, with what is true of its memory half."""
