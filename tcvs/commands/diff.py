@@ -9,7 +9,7 @@ import typer
 
 from tcvs.context import Context
 from tcvs.paths import selection
-from tcvs.render.changes import change_lines, diff_lines, stat_lines, summary
+from tcvs.render.changes import change_lines, diff_lines, has_text, stat_lines, summary
 from tcvs.render.pager import page
 from tcvs_core.errors import UsageError
 
@@ -62,7 +62,12 @@ def _lines(here: Context, result: dict[str, Any], names: bool, stat: bool) -> It
     if names:
         yield from change_lines(here.out, result["changes"])
         return
-    files = result.get("files") or []
+    types = {change["path"]: change["type"] for change in result["changes"]}
+    files = [
+        record
+        for record in result.get("files") or []
+        if types.get(record["path"], "file") == "file" and has_text(record)
+    ]
     if stat:
         yield from stat_lines(here.out, files)
         return

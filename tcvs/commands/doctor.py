@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tcvs.context import Context
 from tcvs.render.table import Column
 from tcvs_core.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from tcvs_core.workspace.doctor import Report
 
 EXAMPLES = """
 tcvs doctor
@@ -20,36 +23,32 @@ def doctor(here: Context) -> int:
     Works without a repository and without the keeper.  The exit status is 0 where the main job,
     forking a running desktop, can run.
     """
-    from tcvs_core.workspace import doctor as checks
+    from tcvs_core.workspace.doctor import run_checks
 
-    found = [check.to_dict() for check in checks.run_checks()]
-    able = all(one["ok"] for one in found if one.get("needed_for") in (None, "", "main"))
-    here.write({"able": able, "checks": found}, lambda: _text(here, found, able))
-    return 0 if able else EXIT_FAILED
+    report = run_checks(repo=here.repo)
+    here.write(report.to_dict(), lambda: _text(here, report))
+    return 0 if report.ok else EXIT_FAILED
 
 
-def _text(here: Context, found: list[dict[str, Any]], able: bool) -> str:
+def _text(here: Context, report: Report) -> str:
     columns = [Column(" "), Column("CHECK"), Column("FOUND", flexible=True), Column("NEEDED FOR")]
     rows = [
-        [
-            "ok" if one["ok"] else "no",
-            one["name"],
-            one.get("found") or "",
-            one.get("needed_for") or "",
-        ]
-        for one in found
+        ["ok" if check.ok else "no", check.name, check.found, check.needed_for]
+        for check in report.checks
     ]
     lines = [here.table(columns, rows), ""]
-    for one in found:
-        if not one["ok"]:
-            lines.append(f"{here.style(one['name'], 'bold')}: {one.get('reason') or 'is missing'}")
-            if one.get("fix"):
-                lines.append(f"  {here.style('fix:', 'cyan')} {one['fix']}")
-    lines.append(
-        here.style("This machine can fork running desktops.", "green")
-        if able
-        else here.style("This machine cannot fork running desktops yet.", "red")
-    )
+    for check in report.checks:
+        if not check.ok:
+            lines.append(f"{here.style(check.name, 'bold')}: {check.reason or 'is missing'}")
+            if check.fix:
+                lines.append(f"  {here.style('fix:', 'cyan')} {check.fix}")
+    if report.engine:
+        reason = f" ({report.engine_reason})" if report.engine_reason else ""
+        lines.append(f"Engine: {here.style(report.engine, 'bold')}{reason}")
+    if report.ok:
+        lines.append(here.style("This machine can fork running desktops.", "green"))
+    else:
+        lines.append(here.style("This machine cannot fork running desktops yet.", "red"))
     return "\n".join(lines)
 
 

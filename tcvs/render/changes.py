@@ -47,6 +47,15 @@ def summary(changes: Sequence[Mapping[str, Any]]) -> str:
     return f"{units.count(len(changes), 'change')}: {parts}"
 
 
+def has_text(record: Mapping[str, Any]) -> bool:
+    """Return whether a file's record has something to say in a patch, other than its mode."""
+    return bool(
+        record.get("hunks_text")
+        or record.get("binary")
+        or record["kind"] in ("added", "deleted", "renamed")
+    )
+
+
 def diff_lines(terminal: Terminal, files: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield unified differences that ``git apply`` and ``patch -p1`` take.
 

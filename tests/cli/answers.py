@@ -109,6 +109,15 @@ FILES = [
         "added": 0,
         "removed": 0,
     },
+    {
+        "path": "home/user/new dir",
+        "old_path": None,
+        "kind": "added",
+        "binary": False,
+        "hunks_text": "",
+        "added": 0,
+        "removed": 0,
+    },
 ]
 WINDOWS = [
     {"title": "Notes - Mousepad", "app_id": "mousepad", "active": True, "maximized": True},
@@ -227,7 +236,7 @@ def _diff(params: dict[str, Any]) -> dict[str, Any]:
         text = "@@ -0,0 +1,200000 @@\n" + "+line of text\n" * 200000
         return {"a": cid(1), "b": cid(2), "changes": CHANGES[:1],
                 "files": [FILES[0] | {"hunks_text": text}]}  # fmt: skip
-    files = FILES if params["text"] else []
+    files = FILES if params.get("text", True) else []
     return {"a": cid(1), "b": None, "changes": CHANGES, "files": files}
 
 

@@ -72,7 +72,7 @@ class Cli:
     def places(self) -> list[tuple[str, str]]:
         """Return the paths that differ from run to run, with names for them."""
         runs = place.RUN if self.run is None else self.run
-        run = runs / place.repository_id(self.repo)
+        run = runs / place.run_directory(self.repo).name
         return [(str(run), "RUN"), (str(self.repo), "REPO"), (str(self.home), "HOME")]
 
     def calls(self) -> list[dict[str, Any]]:

@@ -49,8 +49,9 @@ def test_damaged_repository(bare: Any) -> None:
     bare.repo.mkdir()
     (bare.repo / "tcvs.json").write_text("{")
     done = bare("ps")
-    assert done.returncode == 2
-    assert b"is damaged" in done.stderr
+    assert done.returncode == 1
+    assert b"tcvs.json" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 @ROOT_ONLY
@@ -170,6 +171,15 @@ def test_json_is_ascii_and_keeps_odd_names(cli: Any) -> None:
     names = [change["path"] for change in json.loads(done.stdout)["changes"]]
     assert os.fsencode(names[4]) == b"home/user/caf\xe9.txt"
     assert done.stdout.isascii()
+
+
+def test_history_page(cli: Any, home: Path) -> None:
+    done = cli("log", "--all", "--html", "report")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"Wrote report/index.html\n"
+    page = (home / "report" / "index.html").read_text()
+    assert "Fill in the form" in page
+    assert "zwei" in page
 
 
 def test_author(cli: Any, home: Path) -> None:
