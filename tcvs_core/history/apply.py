@@ -85,7 +85,16 @@ def recover(root: Path) -> int:
     Merges that were complete stay, their leftovers go.  Raises MergeError.
     """
     count = 0
-    with Beneath(root) as tree:
+    try:
+        opened = Beneath(root)
+    except OSError as error:
+        raise MergeError(
+            "cannot look for interrupted merges",
+            operation="recover",
+            subject=str(root),
+            errno=error.errno,
+        ) from error
+    with opened as tree:
         for name in Stage.leftovers(tree):
             left = Stage(tree, name)
             try:
