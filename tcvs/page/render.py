@@ -191,9 +191,7 @@ def _commit(
         "subject": subject or "(no message)",
         "body": body.strip(),
         "tips": [(tip, colours.get(tip, 0), tip == head) for tip in tips],
-        "tags": sorted(
-            set(r for r in refs if r not in branches and not r.startswith("refs/heads/"))
-        ),
+        "tags": sorted({r for r in refs if r not in branches and not r.startswith("refs/heads/")}),
         "branch": state.get("branch", ""),
         "colour": row.colour,
         "kind": state.get("kind", "commit"),

@@ -343,11 +343,9 @@ def test_a_target_that_has_changed_is_left_alone(trees: Make, name: str, late: b
     staged = stage(merge, case.root / "ours") if late else None
     subprocess.run(["sh", "-euc", TOUCHES[name]], cwd=case.root / "ours", check=True)
     before = {k: v for k, v in case.listing().items() if not k.startswith(".tcvs-")}
+    merging = staged.apply if staged is not None else lambda: apply(merge, case.root / "ours")
     with pytest.raises(TargetChanged):
-        if staged is None:
-            apply(merge, case.root / "ours")
-        else:
-            staged.apply()
+        merging()
     if staged is not None:
         staged.close()
     assert case.listing() == before
