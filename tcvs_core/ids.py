@@ -28,7 +28,9 @@ _RESERVED = {"HEAD", "FETCH_HEAD", "ORIG_HEAD"}
 
 
 def _name(text: str, what: str) -> str:
-    bad = not _NAME.match(text) or ".." in text or text.endswith((".lock", ".")) or text in _RESERVED
+    bad = (
+        not _NAME.match(text) or ".." in text or text.endswith((".lock", ".")) or text in _RESERVED
+    )
     if bad or _HEX40.match(text):
         raise UsageError(
             f"{text!r} is not a valid {what} name",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import tcvs_core
 from tcvs_core.errors import UsageError
-from tcvs_core.workspace import commit, fork, hands, images, inspect as looking, life, merge, travel
+from tcvs_core.workspace import commit, fork, hands, images, life, merge, travel
+from tcvs_core.workspace import inspect as looking
 
 if TYPE_CHECKING:
     from tcvs_core.keeper.server import Server

@@ -61,7 +61,9 @@ def sethostname(name: str) -> None:
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2)."""
     check(
-        libc.syscall(c_long(SYS_PIVOT_ROOT), c_char_p(new_root.encode()), c_char_p(put_old.encode())),
+        libc.syscall(
+            c_long(SYS_PIVOT_ROOT), c_char_p(new_root.encode()), c_char_p(put_old.encode())
+        ),
         f"pivot_root {new_root}",
     )
 

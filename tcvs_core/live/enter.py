@@ -28,7 +28,7 @@ from typing import Any
 
 from tcvs_core.linux import libc as k
 from tcvs_core.linux.confine import drop_capabilities, install_filter
-from tcvs_core.live.launch import become
+from tcvs_core.live.launch import become, forget_signals
 
 _ALL = (
     k.CLONE_NEWNS
@@ -42,6 +42,7 @@ _ALL = (
 
 def _program(spec: dict[str, Any]) -> None:
     """Become the program.  Returns only by an exception."""
+    forget_signals()
     install_filter()
     drop_capabilities()
     if spec["uid"]:

@@ -19,8 +19,10 @@ descriptor; after pivot_root the program goes on only if ``/`` is that very dire
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -39,9 +41,7 @@ from tcvs_core.linux.mount import (
     umount,
 )
 
-_NAMESPACES = (
-    k.CLONE_NEWNS | k.CLONE_NEWPID | k.CLONE_NEWIPC | k.CLONE_NEWUTS | k.CLONE_NEWCGROUP
-)
+_NAMESPACES = k.CLONE_NEWNS | k.CLONE_NEWPID | k.CLONE_NEWIPC | k.CLONE_NEWUTS | k.CLONE_NEWCGROUP
 SESSION_LOG = "var/log/tcvs/session.log"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -54,7 +54,13 @@ def enter_root(root: str) -> None:
     wanted = os.stat(".")
     mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")
+    mount(
+        "devpts",
+        "dev/pts",
+        "devpts",
+        MS_NOSUID | MS_NOEXEC,
+        "newinstance,ptmxmode=0666,mode=620,gid=5",
+    )
     mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     k.pivot_root(".", ".")  # the old root is now stacked over the new one, at "."
     umount(".", MNT_DETACH)
@@ -70,6 +76,18 @@ def become(uid: int, gid: int) -> None:
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     k.prctl(k.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def forget_signals() -> None:
+    """Give every signal its default action and block none: programs inherit what is ignored.
+
+    Python ignores SIGPIPE and SIGXFSZ for itself, and the keeper SIGINT.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _stdio(log: str, owner: int) -> None:
@@ -103,6 +121,7 @@ def _pid_one(spec: dict[str, Any]) -> None:
     os.setsid()
     os.write(spec["ready"], b"ok\n")
     _stdio("/" + SESSION_LOG, spec["uid"])
+    forget_signals()
     install_filter()
     drop_capabilities()
     if spec["session"] and os.fork() == 0:
