@@ -40,7 +40,7 @@ _armed: dict[Fault, tuple[str, int]] = {}
 
 
 def arm(point: Fault, action: str = "kill", *, skip: int = 0) -> None:
-    """Make ``point`` fail at its next hit after ``skip`` hits: ``kill`` is SIGKILL of this process."""
+    """Make ``point`` fail at its next hit after ``skip`` hits: ``kill`` is SIGKILL of us."""
     if action not in ("kill", "error"):
         raise ValueError(f"unknown fault action: {action!r}")
     _armed[point] = (action, skip)

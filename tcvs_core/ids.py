@@ -36,7 +36,7 @@ def _name(text: str, what: str) -> str:
             f"{text!r} is not a valid {what} name",
             operation="name",
             subject=text,
-            hint="use letters, digits, '-', '_' and '.', at most 64, beginning with a letter or digit",
+            hint="use letters, digits, '-', '_', '.'; at most 64, the first a letter or digit",
         )
     return text
 
