@@ -124,4 +124,4 @@ bench: setup
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find tcvs tcvs_core tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(wildcard tcvs tcvs_core tests bench) -name __pycache__ -type d -prune -exec rm -rf {} +
