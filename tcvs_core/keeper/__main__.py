@@ -27,6 +27,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ready-fd", type=int, help="told `ok` or an error, then closed")
     parser.add_argument("--fault", action="append", default=[], help="NAME=kill|error[:SKIP]")
     options = parser.parse_args(argv)
+    if options.ready_fd is not None and os.fork():
+        # Whoever started us is not the keeper's parent: it may live long and never wait for it,
+        # and a keeper that was killed would then go on being there, as a zombie.
+        os._exit(0)
     for spec in options.fault:
         point, action, skip = faults.parse(spec)
         faults.arm(point, action, skip=skip)

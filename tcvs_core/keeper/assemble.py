@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
+import time
 from pathlib import Path
 
 from tcvs_core.keeper.place import run_directory, socket_path
 from tcvs_core.keeper.server import Server
 from tcvs_core.keeper.view.viewer import Viewer
 from tcvs_core.keeper.viewers import Viewers
+from tcvs_core.linux import proc
+from tcvs_core.linux.cgroup import Cgroup
 from tcvs_core.live.engines.criu import CriuEngine
-from tcvs_core.live.runtime import Runtime
+from tcvs_core.live.runtime import KEEPER_GROUP, Runtime
 from tcvs_core.live.tools import PREFIX, Tools
 from tcvs_core.store.files import Files
 from tcvs_core.store.pool import Pool
@@ -19,6 +24,8 @@ from tcvs_core.workspace.repository import Places, Repository
 
 #: Memory images wait here for the store; a tmpfs on every Linux with glibc.
 SHM = Path("/dev/shm")
+#: Seconds that the CRIU of a keeper that was killed is given to end.
+_CRIU_ENDS = 20.0
 
 
 def assemble(path: Path) -> Server:
@@ -52,9 +59,20 @@ def listen(path: Path) -> socket.socket:
 
 
 def _leave_cgroup(scope: str) -> None:
-    """Move to a control group of our own: desktops must not end with the user's login session."""
-    from tcvs_core.linux.cgroup import Cgroup
+    """Move to a control group of our own: desktops must not end with the user's login session.
 
-    group = Cgroup.make(scope, "keeper")
-    if group is not None:
-        group.add(0)
+    What an earlier keeper left there is ended.  Its CRIU is given time to end by itself: it does
+    so once its script is gone, and lets the desktop that it holds go on.
+    """
+    group = Cgroup.make(scope, KEEPER_GROUP)
+    if group is None:
+        return
+    deadline = time.monotonic() + _CRIU_ENDS
+    while left := group.pids():
+        late = time.monotonic() > deadline
+        for pid in left:
+            if late or "criu" not in proc.command(pid).partition(" dump ")[0]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    group.add(0)

@@ -164,11 +164,11 @@ def start_keeper(repo: Path, faults: tuple[str, ...] = ()) -> None:
     if answer == b"ok":
         assert child.stderr is not None
         child.stderr.close()
-        child.returncode = 0  # the keeper lives on; nobody waits for it here
+        child.wait()  # it has left the work to a child of its own, which lives on
         return
     _out, err = child.communicate()
     text = answer.decode(errors="replace") or err.decode(errors="replace").strip()
-    last = text.splitlines()[-1] if text else f"exit status {child.returncode}"
+    last = text.splitlines()[-1] if text else "it ended without a word"
     raise KeeperUnavailable(
         f"the keeper of {repo} did not start: {last}",
         subject=str(repo),

@@ -94,6 +94,10 @@ class Cgroup:
         """Move process ``pid`` (0: the caller) into the group."""
         (self.path / "cgroup.procs").write_text(str(pid))
 
+    def children(self) -> list[Cgroup]:
+        """Return the groups right beneath this one."""
+        return [Cgroup(path) for path in sorted(self.path.iterdir()) if path.is_dir()]
+
     def pids(self) -> list[int]:
         """Return the host pids of the members."""
         return [int(line) for line in self._read(self.path / "cgroup.procs").split()]

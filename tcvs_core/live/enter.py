@@ -20,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -49,6 +50,8 @@ def _program(spec: dict[str, Any]) -> None:
         become(spec["uid"], spec["gid"])
     else:
         os.setgroups([0])
+    if not spec["detach"]:
+        k.prctl(k.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids would have undone it
     os.chdir(spec["cwd"])
     os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
 
@@ -113,6 +116,10 @@ def main(argv: list[str]) -> int:
     """Enter, run, wait; see the module's docstring for the exit status."""
     spec: dict[str, Any] = json.loads(argv[1])
     control = socket.socket(fileno=spec["control"])
+    if not spec["detach"]:
+        # Nobody is left to wait for the program when the keeper dies, and it would be in the way
+        # of every capture.
+        k.prctl(k.PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         if spec["cgroup"]:
             with open(os.path.join(spec["cgroup"], "cgroup.procs"), "w", encoding="ascii") as procs:

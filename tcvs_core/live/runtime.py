@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,10 @@ from tcvs_core.live.container import Container, Settings
 from tcvs_core.live.engines.protocol import Engine, Target
 from tcvs_core.live.network import Network
 from tcvs_core.live.screen import Screen
+
+
+#: The keeper's own control group; no branch can be called so.
+KEEPER_GROUP = "_keeper"
 
 
 class Desktops(Protocol):
@@ -40,6 +45,10 @@ class Desktops(Protocol):
 
     def stop(self, container: Container) -> None:
         """End a container and all that was made for it."""
+
+    def sweep(self, known: Collection[str]) -> None:
+        """End what runs in the name of a branch that is not ``known``: remains of a keeper that
+        was killed before it could note what it had started."""
 
     def screen(self, container: Container) -> Any:
         """Return eyes and hands for it; connects lazily."""
@@ -110,6 +119,13 @@ class Runtime:
     def stop(self, container: Container) -> None:
         container.stop()
         self._engine.forget(container)
+
+    def sweep(self, known: Collection[str]) -> None:
+        top = Cgroup.make(self._scope)
+        for group in top.children() if top is not None else ():
+            if group.path.name not in known and group.path.name != KEEPER_GROUP:
+                group.kill()
+                group.remove()
 
     def screen(self, container: Container) -> Screen:
         return Screen(container.wayland_socket)

@@ -113,6 +113,7 @@ def _fork_live(
                 if repo.files.has_branch(new):
                     ignore_errors(lambda new=new: repo.files.delete_branch(new))  # type: ignore[misc]
             raise
+        hit(Fault.FORK_AFTER_CAPTURE)
         assert captured.fork is not None
         branches: list[dict[str, Any]] = []
         born: list[BranchName] = []
@@ -123,19 +124,21 @@ def _fork_live(
                 found, times = outcome
                 try:
                     repo.runtime.settle(found, container.address)
-                    repo.history.set_branch(
-                        new, repo.history.branches()[origin], None, f"branch: from {origin}"
-                    )
                     repo.branches.set_facts(
                         new, Facts(facts.image, facts.settings, forked=origin, running=True)
                     )
                     repo.branches.set_live(new, found)
+                    # Last: what has no ref is swept away by the next keeper.
+                    repo.history.set_branch(
+                        new, repo.history.branches()[origin], None, f"branch: from {origin}"
+                    )
                     born.append(new)
                     pid = found.pid
                     ready[new] = (time.monotonic() - begin) * 1000
                     captured.times_ms |= {f"{k}[{new}]": v for k, v in times.items()}
                 except TcvsError as failed:
                     repo.runtime.stop(found)
+                    repo.branches.forget(new)
                     error = str(failed)
             else:
                 error = str(outcome)

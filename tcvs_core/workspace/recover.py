@@ -13,6 +13,7 @@ from tcvs_core.workspace.repository import Repository, ignore_errors
 
 def recover(repo: Repository) -> None:
     """Bring the repository back to what is true, and say what was lost."""
+    repo.runtime.sweep({container.branch for container in repo.branches.all_live()})
     repo.files.recover()
     dropped = repo.scribe.recover()
     for job in dropped:

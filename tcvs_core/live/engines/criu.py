@@ -39,14 +39,12 @@ _COMMON = [
     "-v2",
 ]
 #: Called by CRIU at every stage with CRTOOLS_SCRIPT_ACTION; asks us to snapshot at one of them.
-#: Waits by looking for a file, so that the tasks go on also when we have died meanwhile.
+#: It never waits for somebody who has died: a fifo opens at once for reading and writing, and read
+#: ends when we, the only writer that is left, are gone.
 _ACTION_SCRIPT = """#!/bin/sh
 [ "$CRTOOLS_SCRIPT_ACTION" = post-dump ] || exit 0
-cd "${{0%/*}}" && echo frozen 1<>ask || exit 1
-until [ -e answer ]; do
-    kill -0 {keeper} && sleep 0.001 || exit 1
-done
-read -r answer <answer && [ "$answer" = ok ]
+cd "${0%/*}" && exec 3<>answer 4<answer 3<&- && echo frozen 1<>ask || exit 1
+read -r answer <&4 && [ "$answer" = ok ]
 """
 #: Runs in a mount namespace of its own: CRIU wants the new root to be a mount point.
 _RESTORE_SCRIPT = (
@@ -79,7 +77,7 @@ class CriuEngine:
         begin = time.monotonic()
         netns = proc.namespace(source.pid, "net")
         script = image / "action.sh"
-        script.write_text(_ACTION_SCRIPT.format(keeper=os.getpid()))
+        script.write_text(_ACTION_SCRIPT)
         script.chmod(0o700)
         argv = [*self._command(), "dump", "-t", str(source.pid), "-D", str(image), "-o", "dump.log"]
         argv += [
@@ -91,12 +89,12 @@ class CriuEngine:
             f"net[{netns}]:cnet",
         ]
         argv += ["--action-script", str(script)]
-        ask = _fifo(image / "ask")
+        ask, answer = _fifo(image / "ask"), _fifo(image / "answer")
         try:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
             )
-            frozen_error = self._attend(process, ask, image / "answer", at_freeze)
+            frozen_error = self._attend(process, ask, answer, at_freeze)
             stderr = process.communicate()[1]
         except OSError as error:
             raise EngineError(
@@ -104,6 +102,7 @@ class CriuEngine:
             ) from error
         finally:
             os.close(ask)
+            os.close(answer)
             for name in ("ask", "answer", "action.sh"):
                 (image / name).unlink(missing_ok=True)
         if frozen_error is not None:
@@ -115,7 +114,7 @@ class CriuEngine:
 
     @staticmethod
     def _attend(
-        process: subprocess.Popen[bytes], ask: int, answer: Path, at_freeze: Callable[[], None]
+        process: subprocess.Popen[bytes], ask: int, answer: int, at_freeze: Callable[[], None]
     ) -> BaseException | None:
         """Wait for the freeze, do what is to be done in it, let CRIU go on."""
         ended = os.pidfd_open(process.pid)
@@ -129,9 +128,9 @@ class CriuEngine:
             try:
                 at_freeze()
             except BaseException as error:
-                _say(answer, "no")
+                os.write(answer, b"no\n")
                 return error
-            _say(answer, "ok")
+            os.write(answer, b"ok\n")
             return None
         finally:
             os.close(ended)
@@ -226,10 +225,3 @@ def _fifo(path: Path) -> int:
     """
     os.mkfifo(path, 0o600)
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-
-def _say(answer: Path, word: str) -> None:
-    """Put ``word`` into the file ``answer``, whole from the moment at which it is there."""
-    draft = answer.with_suffix(".tmp")
-    draft.write_text(word + "\n")
-    draft.rename(answer)

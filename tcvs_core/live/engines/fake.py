@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,9 @@ class FakeRuntime:
 
     def stop(self, container: Container) -> None:
         container.stop()
+
+    def sweep(self, known: Collection[str]) -> None:
+        return None
 
     def screen(self, container: Container) -> FakeScreen:
         assert isinstance(container, FakeContainer)
