@@ -119,6 +119,7 @@ class Scribe:
         self._jobs: dict[CommitId, Job] = {}
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._guard = threading.Lock()
+        self._moving = threading.Lock()  # a job's moves do not grow while they are being made
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -141,6 +142,19 @@ class Scribe:
         with self._guard:
             self._jobs[job.commit] = job
         self._queue.put(job)
+
+    def move_later(self, job: Job, branch: BranchName, commit: CommitId, reason: str) -> None:
+        """Move the ref of ``branch`` to ``commit`` once ``job`` is durable; now, where it is.
+
+        When this returns the move is in the journal, or made.
+        """
+        with self._moving:
+            if job.commit in self.pending():
+                job.moves.append((branch, commit, reason))
+                self._journal.put(StateId(job.state.state), job.to_record())
+            else:
+                old = self._history.branches().get(branch)
+                self._history.set_branch(branch, commit, old, reason)
 
     def pending(self) -> dict[CommitId, Job]:
         """Return the jobs that are not done, oldest first."""
@@ -193,9 +207,12 @@ class Scribe:
             job.stage = "history"
             self._history.commit(job.state, job.parents, job.message, job.screenshot)
             hit(Fault.COMMIT_OBJECT)
-            self._move_refs(job)
-            hit(Fault.COMMIT_REF)
-            self._journal.remove(state)
+            with self._moving:
+                self._move_refs(job)
+                hit(Fault.COMMIT_REF)
+                self._journal.remove(state)
+                with self._guard:
+                    self._jobs.pop(job.commit, None)
             if job.image is not None:
                 shutil.rmtree(job.image, ignore_errors=True)
             job.stage, job.fraction = "durable", 1.0

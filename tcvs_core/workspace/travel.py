@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.faults import Fault, hit
 from tcvs_core.ids import BranchName, CommitId, StateId, branch_name
+from tcvs_core.model import Commit
 from tcvs_core.workspace.commit import capture, files_only, submit
 from tcvs_core.workspace.fork import born, new_names
-from tcvs_core.workspace.life import boot, reset_files, revive, up
+from tcvs_core.workspace.life import boot, materialize, reset_files, revive, up
 from tcvs_core.workspace.repository import Progress, Repository, silent
+from tcvs_core.workspace.scribe import Job
 
 
 def checkout(
@@ -75,8 +78,9 @@ def rollback(
     """Put a branch back to a commit: files, memory and windows.
 
     What it was until then is committed first, so that `undo` brings it back.  The image of the
-    target is read and checked before anything is stopped.  If the target does not come to life,
-    what was there is brought back and the error says so.
+    target is read and checked before anything is stopped.  The branch's ref moves to the target
+    when that runs: cut short, or if the target does not come to life, the branch is what it was,
+    and the error says so.
     """
     begin = time.monotonic()
     name = repo.branch(branch)
@@ -86,59 +90,77 @@ def rollback(
         commit = repo.commit(goal)
         state = StateId(commit.state.state)
         image = repo.load_image(state, progress) if repo.memory.has(state) else None
+        was_running = repo.branches.live(name) is not None
         try:
-            saved = _save(repo, name, goal, progress)
+            progress("capture", 0.2, name)
+            saved = _save(repo, name, goal)
             hit(Fault.ROLLBACK_SAVED)
-            was_running = repo.branches.live(name) is not None
             progress("stop", 0.4, name)
             repo.stop_container(name)
+            repo.branches.change(name, running=False, resume=saved.state.state)
             hit(Fault.ROLLBACK_STOPPED)
             progress("restore", 0.5, name)
-            reset_files(repo, name, state)
-            if image is not None:
-                revive(repo, name, commit, image)
-                how = "restored"
-            elif was_running:
-                boot(repo, name)
-                how = "booted"
-            else:
-                how = "files"
-        except TcvsError as error:
-            raise TcvsError(
-                f"cannot roll {name} back to {goal[:10]}: {error}",
-                operation="rollback",
-                subject=name,
-                hint=f"what it was is kept: `tcvs reflog -b {name}`",
-            ) from error
+            try:
+                how = _become(repo, name, commit, image, was_running)
+            except TcvsError as error:
+                raise _brought_back(repo, name, saved.commit, was_running, error) from error
+            repo.scribe.move_later(saved, name, goal, f"rollback: to {goal[:10]}")
+            repo.set_tip(name, goal)
         finally:
             if image is not None:
                 shutil.rmtree(image, ignore_errors=True)
     return {
         "branch": name,
         "commit": goal,
-        "saved": saved,
+        "saved": saved.commit,
         "seconds": time.monotonic() - begin,
         "how": how,
     }
 
 
-def _save(repo: Repository, name: BranchName, then: CommitId, progress: Progress) -> CommitId:
-    """Commit what ``name`` is, as the last thing before its ref goes to ``then``."""
-    progress("capture", 0.2, name)
-    captured = (
-        capture(repo, name) if repo.branches.live(name) is not None else files_only(repo, name)
-    )
-    job = submit(
+def _save(repo: Repository, name: BranchName, then: CommitId) -> Job:
+    """Commit what ``name`` is, as the last thing before it becomes ``then``."""
+    return submit(
         repo,
         name,
-        captured,
+        capture(repo, name) if repo.branches.live(name) is not None else files_only(repo, name),
         kind="save",
         message=f"Save {name} before rollback to {then[:10]}",
         author=repo.author,
-        then=then,
     )
-    repo.branches.change(name, running=False, resume=None)
-    return job.commit
+
+
+def _become(
+    repo: Repository, name: BranchName, commit: Commit, image: Path | None, run: bool
+) -> str:
+    """Make ``name``, which is stopped, be ``commit``; return how."""
+    reset_files(repo, name, StateId(commit.state.state))
+    if image is not None:
+        revive(repo, name, commit, image)
+        return "restored"
+    if run:
+        boot(repo, name)
+        return "booted"
+    repo.branches.change(name, resume=None)
+    return "files"
+
+
+def _brought_back(
+    repo: Repository, name: BranchName, saved: CommitId, run: bool, error: TcvsError
+) -> TcvsError:
+    """Make ``name`` what it was before a rollback that failed; return the error to be raised."""
+    hint = f"{name} is what it was"
+    try:
+        repo.scribe.wait(saved)
+        if run:
+            materialize(repo, name, repo.commit(saved))
+        else:
+            reset_files(repo, name, StateId(repo.commit(saved).state.state))
+    except TcvsError as again:
+        hint = f"nor could it be brought back ({again}); it is kept as {saved[:10]}"
+    return TcvsError(
+        f"cannot roll {name} back: {error}", operation="rollback", subject=name, hint=hint
+    )
 
 
 #: Reflog messages of moves that `undo` can take back.
