@@ -11,11 +11,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from livekit.world import IMAGE, World
 
+from livekit.world import IMAGE, World
 from tcvs_core.errors import TcvsError
 
 POOL = 24 << 30
@@ -57,9 +56,7 @@ def live_machine() -> None:
 
 
 @pytest.fixture(scope="session")
-def whole_world(
-    live_machine: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def whole_world(live_machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A repository with the image ``mini`` and a stopped branch ``park``, which is current."""
     made = World(tmp_path_factory.mktemp("world") / "repo", POOL)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tcvs_core.linux import loop
 from tcvs_core.linux.cgroup import mount_point
+from tcvs_core.live.runtime import KEEPER_GROUP
 
 
 def groups(identity: str) -> Path | None:
@@ -27,7 +28,7 @@ def members(identity: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for file in top.rglob("cgroup.procs"):
         name = file.parent.relative_to(top).as_posix()
-        if name != "keeper":
+        if name != KEEPER_GROUP:
             with contextlib.suppress(OSError):
                 found[name] = [int(line) for line in file.read_text().split()]
     return found

@@ -8,21 +8,24 @@ only.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from livekit import leftovers
 from livekit.inside import COMMAND, ask, await_victim, lay_victim, until
-
 from tcvs_core.keeper.client import Keeper, KeeperUnavailable, start_keeper
+from tcvs_core.linux import proc
 from tcvs_core.live.network import Network
+from tcvs_core.live.runtime import KEEPER_GROUP
 from tcvs_core.store.pool import Pool
 
 IMAGE = "mini"
@@ -155,9 +158,11 @@ class World:
         """Check that the victim of ``branch`` answers and its clock and loopback go on."""
         first = self.ask(branch)
         second = until(
-            lambda: (a := self.ask(branch))["ticks"] > first["ticks"] + 3
-            and a["echoes"] > first["echoes"]
-            and a,
+            lambda: (
+                (a := self.ask(branch))["ticks"] > first["ticks"] + 3
+                and a["echoes"] > first["echoes"]
+                and a
+            ),
             what=f"a tick in {branch}",
         )
         assert isinstance(second, dict)
@@ -176,6 +181,45 @@ class World:
             done = self.call("exec", branch=branch, argv=list(argv), fds=fds, **options)
             out.seek(0)
             return Ran(done["exit_status"], out.read().decode(errors="replace"))
+
+    # -- what is on a screen
+
+    def open(self, branch: str, *argv: str, app_id: str) -> None:
+        """Start a program with a window, and wait until it has the focus."""
+        self.call("exec", branch=branch, argv=list(argv), detach=True)
+        until(lambda: app_id in self.windows(branch), 20, f"a window of {app_id} in {branch}")
+        until(lambda: self.windows(branch)[app_id]["active"], what=f"focus on {app_id}")
+        self.act(branch, do="wait_stable", timeout=5)
+
+    def open_notepad(self, branch: str) -> None:
+        """Start a terminal that writes what is typed, line by line, to ``~/typed.txt``."""
+        self.open(branch, "foot", "sh", "-c", "exec cat > /home/user/typed.txt", app_id="foot")
+
+    def windows(self, branch: str) -> dict[str, dict[str, Any]]:
+        """Return the windows of ``branch`` by app id."""
+        return {w["app_id"]: w for w in self.call("windows", branch=branch)}
+
+    def act(self, branch: str, **action: Any) -> dict[str, Any]:
+        """Do one action on the screen of ``branch``."""
+        done: dict[str, Any] = self.call("input", branch=branch, actions=[action])["results"][0]
+        return done
+
+    def type(self, branch: str, line: str) -> None:
+        """Type a line on the screen of ``branch``."""
+        self.act(branch, do="type", text=line + "\n")
+
+    def typed(self, branch: str) -> str:
+        """Return what the notepad of ``branch`` has written."""
+        return (self.files(branch) / "home/user/typed.txt").read_text()
+
+    def picture(self, branch: str) -> bytes:
+        """Return the pixels of the screen of ``branch``, once they have come to rest."""
+        self.act(branch, do="wait_stable", timeout=5)
+        data = self.call("screenshot", branch=branch)["data"]
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB").tobytes()
+
+    # -- the rest
 
     def current(self) -> str:
         """Return the name of the current branch."""
@@ -205,9 +249,13 @@ class World:
             os.kill(pid, signal.SIGKILL)
             _await_end(pid)
         self.kill_desktops()
+        top = leftovers.groups(self.id)
+        if top is not None:  # what the keeper had started
+            for child in _members(top / KEEPER_GROUP):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
         for place in (Path(f"/run/tcvs/{self.id}"), Path(f"/dev/shm/tcvs-{self.id}")):
             shutil.rmtree(place, ignore_errors=True)
-        top = leftovers.groups(self.id)
         if top is not None:
             for path in sorted(top.rglob("*"), reverse=True):
                 if path.is_dir():
@@ -222,6 +270,13 @@ class World:
         left = leftovers.everything(self.id, self.path)
         assert not left, f"the repository's end left behind: {left}"
         shutil.rmtree(self.path)
+
+
+def _members(group: Path) -> list[int]:
+    try:
+        return [int(line) for line in (group / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
 
 
 def _remove_group(path: Path) -> None:
@@ -240,13 +295,8 @@ def _gone(path: Path) -> bool:
 
 
 def _await_end(pid: int, timeout: float = 30.0) -> None:
-    """Wait for the end of process ``pid``, which may be a child of ours."""
+    """Wait for the end of process ``pid``; whether anybody has waited for it is not our affair."""
     end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        if not Path(f"/proc/{pid}").exists():
-            return
+    while (found := proc.stat(pid)) is not None and found.state not in "ZX":
+        assert time.monotonic() < end, f"process {pid} did not end: {proc.command(pid)}"
         time.sleep(0.005)
-    state = subprocess.run(["ps", "-o", "stat=,args=", str(pid)], capture_output=True, check=False)
-    raise AssertionError(f"process {pid} did not end: {state.stdout!r}")
