@@ -56,16 +56,17 @@ class Screen:
         source: Source,
         *,
         timeout: float = 5.0,
-        settle: float = 0.1,
+        settle: float = 0.25,
         offer: str | None = None,
     ) -> None:
         """Use the compositor at ``source``; nothing is connected yet.
 
         ``source`` is the path of its socket, a function that connects, or one connected socket,
         which cannot be connected again once closed.  ``timeout`` seconds ends every wait.
-        ``settle`` seconds pass between a connect that gave the desktop its first keyboard or mouse
-        and the first input, because programs must bind them first.  ``offer`` is a text to offer
-        as clipboard after connecting if there is none.
+        ``settle`` seconds (more on a loaded machine) pass between connecting and the first input
+        if the desktop has no other keyboard and mouse, because programs must bind them first; use
+        the time for a picture.  ``offer`` is a text for the clipboard after connecting if there
+        is none.
         """
         self._timeout = timeout
         self._lock = threading.RLock()
@@ -331,7 +332,7 @@ class Screen:
             pointer.button(code, False)
 
     def scroll(self, x: int | None, y: int | None, dx: int = 0, dy: int = 0) -> None:
-        """Turn the wheel by notches, at a point or (None) where the mouse is; down, right are > 0."""
+        """Turn the wheel by notches at a point, None: where the mouse is; down, right are > 0."""
         if abs(dx) > _MAX_NOTCHES or abs(dy) > _MAX_NOTCHES:
             raise UsageError(
                 f"cannot scroll by more than {_MAX_NOTCHES}", operation="scroll", subject="dx, dy"
@@ -347,7 +348,8 @@ class Screen:
     def type_text(self, text: str, interval_ms: float = 0) -> None:
         """Type ``text``, any characters; line breaks are Return, tabs are Tab.
 
-        Nothing is typed when one of the characters cannot be (control characters).
+        Nothing is typed when one of the characters cannot be (control characters).  The first 512
+        come in one burst, the rest at 400 a second: paste what is longer.
         """
         strokes = strokes_for(text)
         with self._lock:

@@ -39,11 +39,16 @@ class Output:
 
 @dataclass
 class Seat:
-    """The set of input devices; the flags are what it had before this client added its own."""
+    """The set of input devices.
+
+    ``changes`` counts how often the compositor has said what it has.  A program binds a kind of
+    device anew whenever it goes and comes.
+    """
 
     proxy: Proxy
     has_pointer: bool = False
     has_keyboard: bool = False
+    changes: int = 0
 
 
 @dataclass
@@ -130,6 +135,7 @@ class Globals:
         def capabilities(flags: int) -> None:
             seat.has_pointer = bool(flags & _CAPABILITY_POINTER)
             seat.has_keyboard = bool(flags & _CAPABILITY_KEYBOARD)
+            seat.changes += 1
 
         seat.proxy.handlers = {"capabilities": capabilities}
         return seat

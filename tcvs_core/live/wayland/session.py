@@ -17,12 +17,22 @@ from tcvs_core.live.wayland.screencopy import Screencopy
 from tcvs_core.live.wayland.toplevels import Toplevels
 from tcvs_core.live.wayland.wire import ScreenError
 
+#: The settling time is at least this many times what connecting took, a sign of load.
+_LOADED = 15
+_MAX_SETTLE = 2.0
+
 
 class Session:
     """A connected client with a mouse and a keyboard, made in three roundtrips."""
 
     def __init__(self, sock: socket.socket, *, timeout: float, settle: float) -> None:
-        """Take over ``sock``.  ``settle`` seconds is what programs get to bind new devices."""
+        """Take over ``sock``.
+
+        ``settle`` seconds, more when connecting has taken long, is what programs get to bind the
+        devices, if the seat did not have them all along.  labwc tells of devices that went only
+        when new ones come, so what the seat says before ours does not count alone.
+        """
+        started = time.monotonic()
         self.connection = Connection(sock, timeout=timeout)
         try:
             self.globals = Globals.of(self.connection)
@@ -31,13 +41,18 @@ class Session:
             self.clipboard = Clipboard(self.globals, seat)
             self.toplevels = Toplevels(self.globals, seat)
             self.connection.roundtrip()
-            # Only a seat that lacked them makes programs bind pointer and keyboard anew.
-            self.fresh_devices = not (seat.has_pointer and seat.has_keyboard)
-            self.ready_at = time.monotonic() + (settle if self.fresh_devices else 0.0)
+            complete, changes = seat.has_pointer and seat.has_keyboard, seat.changes
             clock = Clock()
             self.pointer = Pointer(self.globals, seat, clock)
-            self.keyboard = Keyboard(self.globals, seat, clock, ready_at=self.ready_at)
+            self.keyboard = Keyboard(self.globals, seat, clock)
             self.connection.roundtrip()
+            #: Whether programs have to bind the devices of this session.
+            self.fresh_devices = not complete or seat.changes != changes
+            now = time.monotonic()
+            self.ready_at = now
+            if self.fresh_devices and settle:
+                self.ready_at += min(max(settle, _LOADED * (now - started)), _MAX_SETTLE)
+            self.keyboard.ready_at = self.ready_at
         except ScreenError:
             self.connection.close(grace=0.0)
             raise
