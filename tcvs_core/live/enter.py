@@ -112,6 +112,13 @@ def _attached(spec: dict[str, Any], control: socket.socket) -> None:
     _run(spec)
 
 
+def _group(path: str | None) -> int | None:
+    """Open the list of members of the control group, which cannot be seen from inside."""
+    if path is None:
+        return None
+    return os.open(os.path.join(path, "cgroup.procs"), os.O_WRONLY | os.O_CLOEXEC)
+
+
 def main(argv: list[str]) -> int:
     """Enter, run, wait; see the module's docstring for the exit status."""
     spec: dict[str, Any] = json.loads(argv[1])
@@ -121,13 +128,13 @@ def main(argv: list[str]) -> int:
         # of every capture.
         k.prctl(k.PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
-        if spec["cgroup"]:
-            with open(os.path.join(spec["cgroup"], "cgroup.procs"), "w", encoding="ascii") as procs:
-                procs.write("0")
+        group = _group(spec["cgroup"])
         k.setns(spec["pidfd"], _ALL)  # setns to a pidfd: Linux 5.8
         child = os.fork()
         if child == 0:
             try:
+                if group is not None:
+                    os.write(group, b"0")  # only the program: we are none of the desktop's own
                 if spec["detach"]:
                     _detached(spec, control)
                 else:

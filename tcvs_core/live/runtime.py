@@ -19,7 +19,6 @@ from tcvs_core.live.engines.protocol import Engine, Target
 from tcvs_core.live.network import Network
 from tcvs_core.live.screen import Screen
 
-
 #: The keeper's own control group; no branch can be called so.
 KEEPER_GROUP = "_keeper"
 
