@@ -11,6 +11,7 @@ from tcvs_core.history.mergeplan import (
     Conflict,
     MergeConflicts,
     MergeError,
+    MergeHalfDone,
     MergePlan,
     TargetChanged,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Conflict",
     "MergeConflicts",
     "MergeError",
+    "MergeHalfDone",
     "MergePlan",
     "Selection",
     "StagedMerge",

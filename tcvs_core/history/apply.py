@@ -23,6 +23,7 @@ from tcvs_core.history.mergeplan import (
     Fingerprint,
     MergeConflicts,
     MergeError,
+    MergeHalfDone,
     MergePlan,
     TargetChanged,
     fingerprint,
@@ -42,7 +43,8 @@ def apply(
 
     ``markers`` writes text conflicts with markers and leaves ours in place of all others;
     ``refuse`` raises MergeConflicts when there is any.  Raises TargetChanged when ``root`` is no
-    longer what was planned for, MergeError; then nothing has changed.
+    longer what was planned for, MergeError; then nothing has changed.  Raises MergeHalfDone when
+    even that failed; then call ``recover``.
     """
     staged = stage(plan, root, conflicts=conflicts)
     try:
@@ -190,17 +192,24 @@ class StagedMerge:
     def _undo(self, cause: BaseException) -> None:
         assert self._stage is not None
         try:
-            self._stage.undo()
+            try:
+                self._stage.undo()
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                # Even a rename needs room on btrfs; ending the transaction often frees some.
+                syncfs_quietly(self._root)
+                self._stage.undo()
         except OSError as error:
             name = self._stage.name
             self._stage.close()
             self._stage = None  # stays for recover()
-            raise MergeError(
-                f"a merge failed ({cause}) and could not be undone",
+            raise MergeHalfDone(
+                f"a merge failed ({cause}) and could not be undone yet",
                 operation="merge",
                 subject=name,
                 errno=error.errno,
-                hint="the versions of the files are in this directory and in the branches",
+                hint="free some space; it is undone when the workspace is next opened",
             ) from error
 
     def _do(self, step: dict[str, Any], wanted: dict[bytes, Metadata | None]) -> None:
@@ -301,26 +310,25 @@ class StagedMerge:
     def _make(self, action: Action, slot: str) -> None:
         assert self._stage is not None
         fd = self._stage.fd
+        tree, path = self._theirs, action.source or ""
+        if action.copy_of is not None:
+            tree, path = self._root, action.copy_of
         if action.kind == "mkdir":
             os.mkdir(slot, 0o700, dir_fd=fd)
         elif action.kind == "symlink":
-            assert action.source is not None
-            os.symlink(self._theirs.readlink(action.source), slot, dir_fd=fd)
+            os.symlink(tree.readlink(path), slot, dir_fd=fd)
         elif action.kind == "node":
-            assert action.source is not None
-            status = self._theirs.lstat(action.source)
+            status = tree.lstat(path)
             if status is None:
-                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), action.source)
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             os.mknod(slot, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=fd)
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            target = os.open(slot, flags, 0o600, dir_fd=fd)
-            with os.fdopen(target, "wb") as file:
+            with os.fdopen(os.open(slot, flags, 0o600, dir_fd=fd), "wb") as file:
                 if action.data is not None:
                     file.write(action.data)
                 else:
-                    assert action.source is not None
-                    with self._theirs.open(action.source, os.O_RDONLY | os.O_NONBLOCK) as source:
+                    with tree.open(path, os.O_RDONLY | os.O_NONBLOCK) as source:
                         _copy(source, file.fileno())
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tcvs_core.history.changes import unreadable
@@ -193,8 +194,7 @@ class _Planner:
         if as_theirs:
             metadata = read_metadata(self.theirs.tree, theirs)
         elif data is None:
-            mtime = theirs_status.st_mtime_ns
-            metadata = Metadata(metadata.mode, metadata.uid, metadata.gid, metadata.xattrs, mtime)
+            metadata = replace(metadata, mtime_ns=theirs_status.st_mtime_ns)
         self.draft.place(
             Action(_CREATES.get(theirs_type, "node"), target, theirs_type, theirs, data, metadata),
             instead_of=ours,
@@ -224,7 +224,13 @@ class _Planner:
         """Contents of ours, perhaps with another name or other metadata."""
         kind = file_type(now)
         changed = metadata != read_metadata(self.ours.tree, ours, times=False)
-        if target != ours:
+        if changed and kind != "dir" and self._parts_links(now, theirs):
+            # Set in place it would reach names of this inode that theirs did not mean.
+            metadata = replace(metadata, mtime_ns=now.st_mtime_ns)
+            how = _CREATES.get(kind, "node")
+            action = Action(how, target, kind, theirs, None, metadata, copy_of=ours)
+            self.draft.place(action, instead_of=ours, status=now)
+        elif target != ours:
             if kind == "dir":
                 action = Action("mkdir", target, "dir", theirs, None, metadata)
             else:
@@ -237,6 +243,13 @@ class _Planner:
             )
         else:
             self.draft.unchanged += 1
+
+    def _parts_links(self, ours: os.stat_result, theirs: str) -> bool:
+        """Whether ours has hard links that are no longer one file in theirs."""
+        if ours.st_nlink == 1:
+            return False
+        other = self.theirs.tree.lstat(theirs)
+        return other is None or (other.st_ino, other.st_nlink) != (ours.st_ino, ours.st_nlink)
 
     def _same(self, ours: str, theirs: str, kind: FileType) -> bool:
         if kind == "file":
@@ -286,7 +299,10 @@ class _Planner:
                 self.draft.unchanged += 1
             elif kind == "file":
                 data = self._merge_text(None, target, theirs)
-                assert data is None or not data, "an empty base leaves nothing to agree on"
+                if data:  # one of the two is empty: the other one it is
+                    metadata = read_metadata(self.ours.tree, target, times=False)
+                    action = Action("write", target, "file", theirs, data, metadata)
+                    self.draft.place(action, instead_of=target, status=there)
             else:
                 self._conflict(target, "add/add", target, None, theirs)
             return

@@ -39,6 +39,12 @@ class MergeError(TcvsError):
     code = "merge"
 
 
+class MergeHalfDone(MergeError):
+    """A merge failed and so did undoing it.  ``recover`` undoes it when the cause is gone."""
+
+    code = "merge-half-done"
+
+
 class MergeConflicts(MergeError):
     """There are conflicts and the caller wanted none."""
 
@@ -96,6 +102,8 @@ class Action:
     metadata: Metadata | None = None
     old_path: str | None = None
     expected: Fingerprint | None = None
+    #: Path in ours of a file whose contents are to be copied, instead of those of ``source``.
+    copy_of: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -109,6 +117,8 @@ class Action:
     def _origin(self) -> str | None:
         if self.kind in ("remove", "move", "metadata"):
             return None
+        if self.copy_of is not None:
+            return "ours"
         return "theirs" if self.data is None else "merged"
 
 

@@ -54,7 +54,9 @@ class Places:
         if ours is None:
             mine = base
         if mine not in (base, other) and other != base:
-            return fallback, True
+            here, there = (join(self._directory(directory), n) for directory, n in (mine, other))
+            # Each side may have made a directory of its own at the same path.
+            return (here, False) if here == there else (fallback, True)
         directory, name = mine if other == base else other
         path = join(self._directory(directory), name)
         return (fallback, True) if base_path in self._apart else (path, False)

@@ -139,7 +139,9 @@ class Stage:
             elif step["do"] == "put":
                 rename_between(self.fd, step["slot"], fd, name, RENAME_NOREPLACE)
             else:
-                rename_between(self.fd, step["slot"], fd, name, RENAME_EXCHANGE)
+                # This way round those who watch the directory are told that the name went away
+                # and then that it came; the other way round they would believe it gone.
+                rename_between(fd, name, self.fd, step["slot"], RENAME_EXCHANGE)
 
     def set(self, path: bytes | str, metadata: Metadata) -> None:
         """Give the entry at ``path`` of the target this metadata.  Raises OSError."""

@@ -52,7 +52,7 @@ steps = st.lists(
 
 
 @contextlib.contextmanager
-def btrfs(directory: Path, size: int = 300 << 20) -> Iterator[Path]:
+def btrfs(directory: Path, size: int = 4 << 30) -> Iterator[Path]:
     """A fresh btrfs of ``size`` bytes, mounted while the context lasts."""
     import subprocess
 

@@ -93,8 +93,8 @@ def case(
 def contents(root: Path) -> dict[str, bytes]:
     """What every file and symlink beneath ``root`` holds, by path."""
     found = {}
-    for where, _, names in os.walk(root):
-        for name in names:
+    for where, directories, files in os.walk(root):
+        for name in directories + files:
             path = os.path.join(where, name)
             mode = os.lstat(path).st_mode
             if stat.S_ISREG(mode):
@@ -191,11 +191,11 @@ def test_no_version_is_lost(
         merged = {a.source for a in merge.actions if a.data is not None}
         told = {x.theirs for x in merge.conflicts} | merged
         for path, data in contents(c.theirs).items():
-            assert data in result or data in before_all or path in told, path
+            assert not data or data in result or data in before_all or path in told, path
         changed = {a.path for a in merge.actions if a.data is not None}
         told = {x.ours for x in merge.conflicts} | changed
         for path, data in contents(c.ours).items():
-            assert data in result or data in before_all or path in told, path
+            assert not data or data in result or data in before_all or path in told, path
         for conflict in merge.conflicts:  # with markers or as it was
             if conflict.ours is None:
                 continue

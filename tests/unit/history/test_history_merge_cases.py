@@ -14,6 +14,7 @@ import pytest
 from tcvs_core import faults
 from tcvs_core.history import (
     MergeConflicts,
+    MergeHalfDone,
     MergePlan,
     Selection,
     TargetChanged,
@@ -171,6 +172,9 @@ MERGES = {
         r"printf '1\r\n2\r\n3\r\n' > f", r"printf '1\r\n2\r\n3\r\n4\r\n' > f",
         r"printf '0\r\n1\r\n2\r\n3\r\n' > f", {}, {}, {"f": "0\r\n1\r\n2\r\n3\r\n4\r\n"},
     ),
+    "an empty new file here, a filled one there": (
+        "", ": > f; echo o > g", "echo t > f; : > g", {}, {}, {"f": "t\n", "g": "o\n"},
+    ),
     "two renames in a circle of places": (
         "echo 1 > a; mkdir d; echo 2 > d/b", "", "mv a t; mv d/b a2; mv t d/c", {},
         {"a": "d/c", "d/b": "a2"}, {"a2": "2\n", "d/": "", "d/c": "1\n"},
@@ -282,6 +286,14 @@ def test_a_chmod_alone_keeps_the_inode(trees: Make) -> None:
     apply(case.plan(), case.root / "ours")
     status = (case.root / "ours/f").stat()
     assert (status.st_ino, status.st_mode & 0o777) == (before, 0o700)
+
+
+def test_a_chmod_there_of_one_of_our_hard_links_does_not_reach_the_other(trees: Make) -> None:
+    case = trees(TEXT, "ln f g; sed -i s/x/x/ f; rm f; ln g f", "chmod 700 f")
+    apply(case.plan(), case.root / "ours")
+    modes = [(case.root / "ours" / name).stat().st_mode & 0o777 for name in "fg"]
+    assert modes[0] == 0o700 != modes[1]
+    assert case.listing() == {"f": NINE, "g": NINE}
 
 
 def test_metadata_three_ways() -> None:
@@ -418,3 +430,29 @@ def test_recovering_from_garbage_destroys_nothing(trees: Make) -> None:
     assert (left / "journal").exists()
     with pytest.raises(MergeError):
         recover(case.root / "nowhere")
+
+
+def test_when_even_undoing_fails_recover_does_it_later(trees: Make) -> None:
+    case = trees("mkdir d e; echo 1 > d/a; echo 1 > e/b", "", "echo 2 > d/a; rm e/b; echo 2 > z")
+    before = case.listing()
+    staged = stage(case.plan(), case.root / "ours")
+    # The second step fails as something is in the way by then; and undoing the first (e/b was
+    # taken away) fails as something is in its way too.
+    made: list[str] = []
+
+    def interfere(step: dict[str, object], wanted: object) -> None:
+        if len(made) == 1:
+            (case.root / "ours/e/b").mkdir()
+            (case.root / "ours/z").mkdir()
+        made.append(str(step["do"]))
+        do(step, wanted)
+
+    do: Callable[[object, object], None] = staged._do  # type: ignore[assignment]
+    staged._do = interfere  # type: ignore[method-assign,assignment]
+    with pytest.raises(MergeHalfDone):
+        staged.apply()
+    staged.close()
+    (case.root / "ours/e/b").rmdir()
+    (case.root / "ours/z").rmdir()
+    assert recover(case.root / "ours") == 1
+    assert case.listing() == before
