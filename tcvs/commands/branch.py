@@ -42,7 +42,7 @@ def branch(
     force: Annotated[bool, typer.Option("-D", help="Delete branches, unmerged work too.")] = False,
     move: Annotated[bool, typer.Option("--move", "-m", help="Rename: [OLD] NEW.")] = False,
     no_memory: Annotated[
-        bool, typer.Option("--no-memory", help="Take the files only; the branch boots anew.")
+        bool, typer.Option("--no-memory", help="Do not keep the memory of the fork point.")
     ] = False,
     who: Annotated[
         str | None, typer.Option("--author", metavar="WHO", help='"Name <email>" or "agent:Name".')
