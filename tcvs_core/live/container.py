@@ -17,10 +17,12 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from stat import S_ISREG
+from typing import Any, Self, TextIO
 
 from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.linux import proc
+from tcvs_core.linux.beneath import Beneath
 from tcvs_core.linux.cgroup import Cgroup
 from tcvs_core.live.launch import PATH, SESSION_LOG
 from tcvs_core.model import Process, Record
@@ -174,17 +176,12 @@ class Container(Record):
         """Whether it was started so recently that its session may not be there yet."""
         return self.started_for() < 5
 
-    def log_path(self) -> Path:
-        """The session's log, on the host."""
-        return Path(self.root) / SESSION_LOG
-
     def log_tail(self, lines: int) -> list[str]:
         """Return the last ``lines`` lines of the session's log."""
-        try:
-            fd = os.open(self.log_path(), os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
+        file = open_log(Path(self.root))
+        if file is None:
             return []
-        with os.fdopen(fd, "r", errors="replace") as file:
+        with file:
             return file.read().splitlines()[-lines:]
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -214,6 +211,20 @@ class Container(Record):
             os.waitpid(self.pid, os.WNOHANG)
         if group is not None:
             group.remove(timeout)
+
+
+def open_log(root: Path) -> TextIO | None:
+    """Open the session's log beneath ``root`` for reading; None where there is none.
+
+    It is in the hands of those inside: a link, or a pipe that nobody writes to, is none.
+    """
+    try:
+        with Beneath(root) as tree, tree.open(SESSION_LOG, os.O_RDONLY | os.O_NONBLOCK) as fd:
+            if S_ISREG(os.fstat(fd).st_mode):
+                return open(os.dup(fd), encoding="utf-8", errors="replace")
+    except OSError:
+        pass
+    return None
 
 
 def find(record: dict[str, Any]) -> Container | None:

@@ -9,6 +9,7 @@ from typing import Any
 from tcvs_core.errors import UsageError
 from tcvs_core.live import run
 from tcvs_core.live.actions import perform
+from tcvs_core.live.container import open_log
 from tcvs_core.workspace.repository import Repository
 
 MAX_ACTIONS = 10_000
@@ -53,11 +54,12 @@ def logs(
 ) -> None:
     """Emit the last ``lines`` of the session's log, and go on if ``follow``."""
     name = repo.branch(branch)
-    path = repo.files.branch_path(name) / "var/log/tcvs/session.log"
-    if path.is_symlink() or not path.exists():
+    file = open_log(repo.files.branch_path(name))
+    if file is None:
         return
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file.read().splitlines()[-lines:] if lines else []:
+    with file:
+        known = file.read().splitlines()
+        for line in known[-lines:] if lines else []:
             emit(line)
         while follow and not stopped():
             line = file.readline()
