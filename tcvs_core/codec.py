@@ -22,25 +22,22 @@ class CodecError(TcvsError):
 def encode(value: Any) -> bytes:
     """Encode plain data (None, bool, int, float, str, bytes, list, dict) canonically.
 
-    Text that is not Unicode (names of files, with surrogate escapes) becomes the bytes that it
-    stands for.
+    Raises UnicodeEncodeError for text with surrogate escapes, see ``with_raw_names``.
     """
-    try:
-        return cbor2.dumps(value, canonical=True)
-    except UnicodeEncodeError:
-        return cbor2.dumps(_without_surrogates(value), canonical=True)
+    return cbor2.dumps(value, canonical=True)
 
 
-def _without_surrogates(value: Any) -> Any:
+def with_raw_names(value: Any) -> Any:
+    """Return ``value`` with text that is not Unicode (names of files) as its bytes."""
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
             return value.encode(errors="surrogateescape")
     if isinstance(value, list | tuple):
-        return [_without_surrogates(item) for item in value]
+        return [with_raw_names(item) for item in value]
     if isinstance(value, dict):
-        return {key: _without_surrogates(item) for key, item in value.items()}
+        return {key: with_raw_names(item) for key, item in value.items()}
     return value
 
 

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(options.repo.resolve(), options.ready_fd)
     except TcvsError as error:
         _tell(options.ready_fd, str(error))
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
 
 

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tcvs_core.codec import with_raw_names
 from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.faults import FaultInjected
 from tcvs_core.keeper import wire
@@ -110,7 +111,7 @@ class Server:
             for fd in fds:
                 os.close(fd)
         with guard:
-            wire.send(sock, answer)
+            wire.send(sock, with_raw_names(answer))
 
     @staticmethod
     def _watch(sock: socket.socket, call: Call, done: threading.Event) -> None:
