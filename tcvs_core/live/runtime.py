@@ -96,7 +96,8 @@ class Runtime:
     def target(self, branch: str, root: Path, settings: Settings, origin: str | None) -> Target:
         fd = netns.create()
         try:
-            address = self._network.connect(fd, branch) if settings.net else None
+            up = origin is None
+            address = self._network.connect(fd, branch, up=up) if settings.net else None
             if origin is not None:
                 self._network.lend(fd, origin)
             group = self._group(branch, settings)
@@ -117,6 +118,8 @@ class Runtime:
 
     def stop(self, container: Container) -> None:
         container.stop()
+        if container.address is not None:
+            self._network.disconnect(container.address)
         self._engine.forget(container)
 
     def sweep(self, known: Collection[str]) -> None:
