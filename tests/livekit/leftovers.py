@@ -28,7 +28,7 @@ def members(identity: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for file in top.rglob("cgroup.procs"):
         name = file.parent.relative_to(top).as_posix()
-        if name != KEEPER_GROUP:
+        if name not in (".", KEEPER_GROUP):
             with contextlib.suppress(OSError):
                 found[name] = [int(line) for line in file.read_text().split()]
     return found

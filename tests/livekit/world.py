@@ -12,6 +12,7 @@ import io
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -254,6 +255,9 @@ class World:
             for child in _members(top / KEEPER_GROUP):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
+        for name in leftovers.links(self.id):
+            subprocess.run(["ip", "link", "delete", name], check=False)
+        Network(self.id).remove_rules()
         for place in (Path(f"/run/tcvs/{self.id}"), Path(f"/dev/shm/tcvs-{self.id}")):
             shutil.rmtree(place, ignore_errors=True)
         if top is not None:
@@ -266,7 +270,6 @@ class World:
     def remove(self) -> None:
         """End everything and delete the repository; say what the product left behind."""
         self.crash()
-        Network(self.id).remove_rules()
         left = leftovers.everything(self.id, self.path)
         assert not left, f"the repository's end left behind: {left}"
         shutil.rmtree(self.path)
