@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import tcvs_core
 from tcvs_core.errors import UsageError
-from tcvs_core.workspace import commit, fork, hands, images, life, merge, travel
+from tcvs_core.workspace import commit, fork, hands, images, life, merge, roster, travel
 from tcvs_core.workspace import inspect as looking
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ VERBS: dict[str, Callable[..., Any]] = {
     "clipboard_get": hands.clipboard_get,
     "clipboard_set": hands.clipboard_set,
     "branch_create": fork.branch_create,
-    "branch_list": fork.branch_list,
-    "branch_delete": fork.branch_delete,
-    "branch_rename": fork.branch_rename,
+    "branch_list": roster.branch_list,
+    "branch_delete": roster.branch_delete,
+    "branch_rename": roster.branch_rename,
     "commit": commit.commit,
     "wait": looking.wait,
     "checkout": travel.checkout,

@@ -72,7 +72,8 @@ class Server:
             with contextlib.suppress(TcvsError):
                 if self.repo.locks.free(name) and self.repo.branches.ended(name):
                     self.repo.notice(
-                        f"the desktop of {name} ended by itself; `tcvs up {name}` starts it again"
+                        f"the desktop of {name} ended by itself; `tcvs up {name}` starts it again",
+                        about=name,
                     )
                     self.repo.close_screen(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from tcvs_core.live.container import Container
 from tcvs_core.live.engines.protocol import Fork, Target
 from tcvs_core.live.wayland.picture import encoded
 from tcvs_core.model import Author, CommitKind, Process, State, Window
-from tcvs_core.workspace.repository import Progress, Repository, ignore_errors, silent
+from tcvs_core.workspace.repository import Progress, Repository, silent, tidying
 from tcvs_core.workspace.scribe import Job
 
 
@@ -66,12 +67,12 @@ def capture(
     repo: Repository,
     branch: BranchName,
     *,
-    targets: Sequence[Any] = (),
+    targets: Sequence[Callable[[StateId], Target]] = (),
     frozen_fault: Fault = Fault.COMMIT_FROZEN,
 ) -> Captured:
     """Capture the running desktop of ``branch``: memory image and file snapshot of one instant.
 
-    With ``targets`` it is forked into them as well (callables taking the state, giving a Target).
+    With ``targets`` it is forked into them as well; each is made once the files are there.
     """
     container = repo.container(branch)
     begin = time.monotonic()
@@ -96,7 +97,8 @@ def capture(
                     times = repo.runtime.engine.capture(container, image, at_freeze)
         except BaseException:
             if repo.files.has_state(state):
-                ignore_errors(lambda: repo.files.delete_state(state))
+                with tidying():
+                    repo.files.delete_state(state)
             raise
     return Captured(state, image, times | {"look": looked}, seen, fork, container.address)
 
@@ -114,18 +116,12 @@ def _fork(
     repo: Repository,
     container: Container,
     image: Path,
-    at_freeze: Any,
+    at_freeze: Callable[[], None],
     state: StateId,
-    targets: Sequence[Any],
+    targets: Sequence[Callable[[StateId], Target]],
 ) -> Fork:
-    def bound(make: Any) -> Any:
-        def target() -> Target:
-            made: Target = make(state, container)
-            return made
-
-        return target
-
-    return repo.runtime.engine.fork(container, image, at_freeze, [bound(t) for t in targets])
+    makers = [functools.partial(make, state) for make in targets]
+    return repo.runtime.engine.fork(container, image, at_freeze, makers)
 
 
 def submit(

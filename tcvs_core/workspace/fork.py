@@ -1,4 +1,4 @@
-"""`branch`: fork a running desktop into siblings; list, delete and rename branches."""
+"""`branch NAME`: fork a running desktop into siblings, or bring a commit to life."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from tcvs_core.live.container import Container, Settings
 from tcvs_core.live.engines.protocol import Target
 from tcvs_core.model import Commit
 from tcvs_core.workspace.branches import Facts
-from tcvs_core.workspace.commit import capture, submit
+from tcvs_core.workspace.commit import Captured, capture, submit
 from tcvs_core.workspace.life import boot, reset_files, revive
-from tcvs_core.workspace.repository import Progress, Repository, ignore_errors, silent
-from tcvs_core.workspace.trees import HOME, live_changes
+from tcvs_core.workspace.repository import Progress, Repository, silent, tidying
 
 MAX_COUNT = 64
 
@@ -91,65 +90,20 @@ def _fork_live(
 ) -> dict[str, Any]:
     with repo.locks.hold("branch", origin, *names):
         container = repo.container(origin)
-        facts = repo.branches.facts(origin)
         progress("fork", 0.0, origin)
         hit(Fault.FORK_BEFORE_CAPTURE)
-        ready: dict[str, float] = {}
-
-        def maker(new: BranchName) -> Callable[[StateId, Container], Target]:
-            def make(state: StateId, _source: Container) -> Target:
-                repo.files.create_branch_from_state(state, new)
-                root = repo.files.branch_path(new)
-                return repo.runtime.target(new, root, facts.settings, container.address)
-
-            return make
-
-        try:
-            captured = capture(
-                repo, origin, targets=[maker(n) for n in names], frozen_fault=Fault.FORK_FROZEN
-            )
-        except BaseException:
-            for new in names:
-                if repo.files.has_branch(new):
-                    ignore_errors(lambda new=new: repo.files.delete_branch(new))  # type: ignore[misc]
-            raise
+        captured = _capture_into(repo, container, names)
         hit(Fault.FORK_AFTER_CAPTURE)
         assert captured.fork is not None
-        branches: list[dict[str, Any]] = []
-        born: list[BranchName] = []
-        for new, outcome in zip(names, captured.fork.branches, strict=True):
-            error: str | None = None
-            pid = None
-            if not isinstance(outcome, TcvsError):
-                found, times = outcome
-                try:
-                    repo.runtime.settle(found, container.address)
-                    repo.branches.set_facts(
-                        new, Facts(facts.image, facts.settings, forked=origin, running=True)
-                    )
-                    repo.branches.set_live(new, found)
-                    # Last: what has no ref is swept away by the next keeper.
-                    repo.history.set_branch(
-                        new, repo.history.branches()[origin], None, f"branch: from {origin}"
-                    )
-                    born.append(new)
-                    pid = found.pid
-                    ready[new] = (time.monotonic() - begin) * 1000
-                    captured.times_ms |= {f"{k}[{new}]": v for k, v in times.items()}
-                except TcvsError as failed:
-                    repo.runtime.stop(found)
-                    repo.branches.forget(new)
-                    error = str(failed)
-            else:
-                error = str(outcome)
-            if error is not None and repo.files.has_branch(new):
-                ignore_errors(lambda new=new: repo.files.delete_branch(new))  # type: ignore[misc]
-            branches.append({"name": new, "running_ms": ready.get(new), "pid": pid, "error": error})
+        branches = [
+            _welcome(repo, container, new, outcome, captured.times_ms, begin)
+            for new, outcome in zip(names, captured.fork.branches, strict=True)
+        ]
         hit(Fault.FORK_RESTORED)
-        if not memory:
-            assert captured.image is not None
+        if not memory and captured.image is not None:
             shutil.rmtree(captured.image, ignore_errors=True)
             captured.image = None
+        alive = [BranchName(row["name"]) for row in branches if row["error"] is None]
         job = submit(
             repo,
             origin,
@@ -158,9 +112,9 @@ def _fork_live(
             message=f"Fork {', '.join(names)} from {origin}",
             author=repo.author_of(author),
             action=action,
-            also=[(new, f"branch: from {origin}") for new in born],
+            also=[(new, f"branch: from {origin}") for new in alive],
         )
-        for new in born:
+        for new in alive:
             repo.watchers.come_back(new)
     return {
         "source": origin,
@@ -169,6 +123,73 @@ def _fork_live(
         "branches": branches,
         "times_ms": captured.times_ms,
     }
+
+
+def _capture_into(repo: Repository, source: Container, names: list[BranchName]) -> Captured:
+    """Capture ``source`` and have the engine bring it to life as each of ``names``."""
+    settings = repo.branches.facts(source.branch).settings
+
+    def maker(new: BranchName) -> Callable[[StateId], Target]:
+        def make(state: StateId) -> Target:
+            repo.files.create_branch_from_state(state, new)
+            root = repo.files.branch_path(new)
+            return repo.runtime.target(new, root, settings, source.address)
+
+        return make
+
+    try:
+        return capture(
+            repo,
+            BranchName(source.branch),
+            targets=[maker(new) for new in names],
+            frozen_fault=Fault.FORK_FROZEN,
+        )
+    except BaseException:
+        for new in names:
+            _drop_files(repo, new)
+        raise
+
+
+def _welcome(
+    repo: Repository,
+    source: Container,
+    new: BranchName,
+    outcome: tuple[Container, dict[str, float]] | TcvsError,
+    times_ms: dict[str, float],
+    begin: float,
+) -> dict[str, Any]:
+    """Enter what the engine made of ``new`` into the tables; its row of the result."""
+    row: dict[str, Any] = {"name": new, "running_ms": None, "pid": None, "error": None}
+    try:
+        if isinstance(outcome, TcvsError):
+            raise outcome
+        container, times = outcome
+        try:
+            repo.runtime.settle(container, source.address)
+            facts = repo.branches.facts(source.branch)
+            repo.branches.set_facts(
+                new, Facts(facts.image, facts.settings, forked=source.branch, running=True)
+            )
+            repo.branches.set_live(new, container)
+            # Last: what has no ref is swept away by the next keeper.
+            tip = repo.history.branches()[BranchName(source.branch)]
+            repo.history.set_branch(new, tip, None, f"branch: from {source.branch}")
+        except TcvsError:
+            repo.runtime.stop(container)
+            repo.branches.forget(new)
+            raise
+    except TcvsError as error:
+        _drop_files(repo, new)
+        return row | {"error": str(error)}
+    times_ms |= {f"{stage}[{new}]": took for stage, took in times.items()}
+    return row | {"running_ms": (time.monotonic() - begin) * 1000, "pid": container.pid}
+
+
+def _drop_files(repo: Repository, name: BranchName) -> None:
+    """Remove the files of a branch that did not come to be."""
+    if repo.files.has_branch(name):
+        with tidying():
+            repo.files.delete_branch(name)
 
 
 def _from_commit(
@@ -181,23 +202,18 @@ def _from_commit(
     """Bring ``commit`` to life as each of ``names``: one read of its memory for all of them."""
     repo.scribe.wait(CommitId(commit.id))
     begin = time.monotonic()
-    state = StateId(commit.state.state)
-    image = repo.load_image(state, progress) if repo.memory.has(state) else None
+    with repo.loaded(StateId(commit.state.state), progress) as image:
 
-    def one(new: BranchName) -> dict[str, Any]:
-        try:
-            container = born(repo, new, commit, image)
-        except TcvsError as error:
-            return {"name": new, "running_ms": None, "pid": None, "error": str(error)}
-        took = (time.monotonic() - begin) * 1000
-        return {"name": new, "running_ms": took, "pid": container.pid, "error": None}
+        def one(new: BranchName) -> dict[str, Any]:
+            row: dict[str, Any] = {"name": new, "running_ms": None, "pid": None, "error": None}
+            try:
+                container = born(repo, new, commit, image)
+            except TcvsError as error:
+                return row | {"error": str(error)}
+            return row | {"running_ms": (time.monotonic() - begin) * 1000, "pid": container.pid}
 
-    try:
         with repo.locks.hold("branch", *names), ThreadPoolExecutor(max_workers=2) as pool:
             branches = list(pool.map(one, names))
-    finally:
-        if image is not None:
-            shutil.rmtree(image, ignore_errors=True)
     return {
         "source": origin,
         "commit": commit.id,
@@ -218,117 +234,16 @@ def born(repo: Repository, new: BranchName, commit: Commit, image: Any) -> Conta
         repo.history.set_branch(new, CommitId(commit.id), None, f"branch: from {commit.id[:10]}")
         return boot(repo, new) if image is None else revive(repo, new, commit, image)
     except BaseException:
-        _remove(repo, new)
+        remove(repo, new)
         raise
 
 
-def _remove(repo: Repository, name: BranchName) -> None:
-    ignore_errors(lambda: repo.stop_container(name))
-    if repo.files.has_branch(name):
-        ignore_errors(lambda: repo.files.delete_branch(name))
+def remove(repo: Repository, name: BranchName) -> None:
+    """Stop a branch and drop all of it: desktop, files, facts, ref."""
+    with tidying():
+        repo.stop_container(name)
+    _drop_files(repo, name)
     repo.branches.forget(name)
     repo.set_tip(name, None)
     if name in repo.history.branches():
         repo.history.delete_branch(name)
-
-
-def branch_list(repo: Repository) -> list[dict[str, Any]]:
-    """Return all branches: name, current, commit, subject, state, memory, ahead, forked_from."""
-    tips = repo.tips()
-    current = repo.current()
-    result = []
-    for name, tip in sorted(tips.items()):
-        commit = repo.commit(tip)
-        facts = repo.branches.facts(name)
-        running = repo.branches.live(name) is not None
-        result.append(
-            {
-                "name": name,
-                "current": name == current,
-                "commit": tip,
-                "subject": (commit.message.splitlines() or [""])[0],
-                "state": "running" if running else "stopped",
-                "running": running,
-                "memory": commit.memory,
-                "ahead": _ahead(repo, name, tips, current),
-                "forked_from": facts.forked,
-                "image": facts.image,
-            }
-        )
-    return result
-
-
-def _ahead(
-    repo: Repository, name: BranchName, tips: dict[BranchName, CommitId], current: BranchName
-) -> int:
-    """Count the commits that ``name`` has and the current branch has not."""
-    if name == current or current not in tips:
-        return 0
-    durable = repo.history.branches()
-    if name not in durable or current not in durable:
-        return 0
-    return len(repo.history.reachable([durable[name]]) - repo.history.reachable([durable[current]]))
-
-
-def branch_delete(
-    repo: Repository, *, names: list[str], force: bool = False
-) -> list[dict[str, Any]]:
-    """Stop and delete branches; refuses what no other branch has, without ``force``."""
-    with repo.locks.hold("delete branch", "", *names):
-        repo.scribe.drain()
-        tips = repo.tips()
-        found = [repo.branch(name) for name in names]
-        for name in found:
-            if name == repo.current():
-                raise UsageError(
-                    f"{name} is the current branch",
-                    operation="delete branch",
-                    subject=name,
-                    hint="`tcvs checkout` another one first",
-                )
-            others = [c for b, c in tips.items() if b not in found]
-            others += [info.commit for info in repo.history.tags().values()]
-            if not force and not _merged(repo, name, tips[name], others):
-                raise UsageError(
-                    f"{name} has work that is in no other branch",
-                    operation="delete branch",
-                    subject=name,
-                    hint=f"merge it, or `tcvs branch -D {name}` to delete it all the same",
-                )
-        result = []
-        for name in found:
-            _remove(repo, name)
-            result.append({"name": name, "commit": tips[name]})
-        return result
-
-
-def _merged(repo: Repository, name: BranchName, tip: CommitId, others: list[CommitId]) -> bool:
-    """Whether another ref holds ``tip`` and nothing has changed in the files since."""
-    if not any(repo.history.is_ancestor(tip, other) for other in others):
-        return False
-    return not repo.files.has_branch(name) or not any(
-        change.path.startswith(HOME) and change.type != "dir" for change in live_changes(repo, name)
-    )
-
-
-def branch_rename(repo: Repository, *, old: str, new: str) -> dict[str, Any]:
-    """Rename a branch; its desktop must be down, because its root is mounted by name."""
-    with repo.locks.hold("rename branch", "", old):
-        repo.scribe.drain()
-        source = repo.branch(old)
-        (target,) = new_names(repo, new, 1)
-        if repo.branches.live(source) is not None:
-            raise UsageError(
-                f"{source} is running",
-                operation="rename branch",
-                subject=source,
-                hint=f"`tcvs down -b {source}` first; `tcvs up` brings it back as it was",
-            )
-        facts = repo.branches.facts(source)
-        repo.branches.set_facts(target, facts)
-        if repo.files.has_branch(source):
-            repo.files.rename_branch(source, target)
-        repo.history.rename_branch(source, target)
-        repo.branches.forget(source)
-        repo.set_tip(source, None)
-    return {"old": source, "new": target}

@@ -19,7 +19,7 @@ from tcvs_core.workspace.trees import live_changes, quiet, tree_changes, tree_of
 
 def notices(repo: Repository) -> list[str]:
     """Return the sentences kept for the user, oldest first."""
-    return [text for _when, text in repo.notices]
+    return [notice.text for notice in repo.notices]
 
 
 def ps(repo: Repository) -> list[dict[str, Any]]:
@@ -196,12 +196,8 @@ def diff(
         found = tree_changes(repo, old, new)
         if not all and not paths:
             found = quiet(found)
-        found = [
-            c
-            for c in found
-            if selection.matches(c.path) or (c.old_path and selection.matches(c.old_path))
-        ]
-        files = unified(old, new, found, None) if text else []
+        found = [c for c in found if selection.takes(c)]
+        files = unified(old, new, [c for c in found if c.type != "dir"]) if text else []
     return {
         "a": old_what,
         "b": new_what,

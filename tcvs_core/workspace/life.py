@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from tcvs_core.live.container import Container, Settings
 from tcvs_core.model import Commit
 from tcvs_core.workspace.branches import Facts
 from tcvs_core.workspace.commit import capture, files_only, submit
-from tcvs_core.workspace.repository import Progress, Repository, ignore_errors, silent
+from tcvs_core.workspace.repository import Progress, Repository, silent, tidying
 
 _SCREEN = re.compile(r"([0-9]{2,5})x([0-9]{2,5})\Z")
 MAX_SCREEN = 8192
@@ -96,19 +95,12 @@ def materialize(
     checked before the branch's files are touched.
     """
     state = StateId(commit.state.state)
-    image: Path | None = None
-    if repo.memory.has(state):
-        progress("memory", 0.0, commit.id[:10])
-        image = repo.load_image(state, progress)
-    try:
+    with repo.loaded(state, progress) as image:
         reset_files(repo, branch, state)
         if image is None:
             return boot(repo, branch), "booted"
         progress("restore", 0.5, branch)
         return revive(repo, branch, commit, image), "restored"
-    finally:
-        if image is not None:
-            shutil.rmtree(image, ignore_errors=True)
 
 
 def reset_files(repo: Repository, branch: BranchName, state: StateId) -> None:
@@ -157,7 +149,8 @@ def first_branch(repo: Repository, name: str, image: str | None, settings: Setti
         repo.scribe.wait(root.commit)
     except BaseException:
         repo.set_tip(branch, None)
-        ignore_errors(lambda: repo.files.delete_branch(branch))
+        with tidying():
+            repo.files.delete_branch(branch)
         repo.branches.forget(branch)
         raise
     if repo.current() not in repo.tips():
@@ -195,6 +188,7 @@ def up(
                     subject=found,
                     hint=f"`tcvs up NEWNAME --image {image}` makes another branch",
                 )
+        repo.settle_notices(found)
         live = repo.branches.live(found)
         how = "already"
         if live is None:

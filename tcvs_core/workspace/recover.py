@@ -8,7 +8,7 @@ from tcvs_core.errors import TcvsError
 from tcvs_core.history import recover as recover_merge
 from tcvs_core.ids import BranchName, StateId
 from tcvs_core.workspace.commit import files_only, submit
-from tcvs_core.workspace.repository import Repository, ignore_errors
+from tcvs_core.workspace.repository import Repository, tidying
 
 
 def recover(repo: Repository) -> None:
@@ -23,7 +23,8 @@ def recover(repo: Repository) -> None:
             f"commit {job.commit[:10]} of {branch} was not yet durable when the machine stopped, "
             f"and is lost; {branch} is at {tip[:10] if tip else 'nothing'}"
         )
-        ignore_errors(lambda job=job: repo.files.delete_state(StateId(job.state.state)))  # type: ignore[misc]
+        with tidying():
+            repo.files.delete_state(StateId(job.state.state))
     jobs = repo.scribe.pending().values()
     for job in jobs:
         for branch, commit, _why in job.moves:
@@ -55,7 +56,8 @@ def _sweep_states(repo: Repository, wanted: set[str]) -> None:
         known.add(commit.state.state)
     for state in repo.files.states():
         if state not in known:
-            ignore_errors(lambda state=state: repo.files.delete_state(state))  # type: ignore[misc]
+            with tidying():
+                repo.files.delete_state(state)
 
 
 def _sweep_branches(repo: Repository) -> None:
@@ -63,14 +65,16 @@ def _sweep_branches(repo: Repository) -> None:
     refs = repo.history.branches()
     for container in repo.branches.all_live():
         if container.branch not in refs:
-            ignore_errors(lambda c=container: repo.runtime.stop(c))  # type: ignore[misc]
+            with tidying():
+                repo.runtime.stop(container)
             repo.branches.forget(container.branch)
     for name in repo.branches.names():
         if name not in refs:
             repo.branches.forget(name)
     for branch in repo.files.branches():
         if branch not in refs:
-            ignore_errors(lambda b=branch: repo.files.delete_branch(b))  # type: ignore[misc]
+            with tidying():
+                repo.files.delete_branch(branch)
 
 
 def _finish_merges(repo: Repository) -> None:
@@ -113,5 +117,6 @@ def _note_crashed(repo: Repository) -> None:
         repo.branches.change(branch, running=False, resume=repo.commit(tip).state.state)
         repo.notice(
             f"the desktop of {branch} ended without `tcvs down`; "
-            f"`tcvs up {branch}` brings it back as of commit {tip[:10]}{kept}"
+            f"`tcvs up {branch}` brings it back as of commit {tip[:10]}{kept}",
+            about=branch,
         )

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,6 +55,14 @@ class NoWatchers:
         return None
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for the user."""
+
+    text: str
+    about: str | None = None
+
+
 @dataclass
 class Places:
     """Directories of a repository."""
@@ -63,7 +70,6 @@ class Places:
     store: Path
     run: Path  # on a tmpfs if possible; gone after a reboot
     images: Path  # memory images on their way to the store; on a tmpfs
-    exists: bool = field(default=True)
 
 
 class Repository:
@@ -83,7 +89,7 @@ class Repository:
         self.runtime = runtime
         self.author = author or Author("tcvs")
         self.watchers: Watchers = NoWatchers()
-        self.notices: deque[tuple[float, str]] = deque(maxlen=50)
+        self.notices: deque[Notice] = deque(maxlen=50)
         self.locks = Locks()
         store = places.store
         places.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,9 +123,15 @@ class Repository:
         self.history.close()
         self.objects.close()
 
-    def notice(self, text: str) -> None:
-        """Keep a sentence for the user's next `status` or `log`."""
-        self.notices.append((time.time(), text))
+    def notice(self, text: str, about: str | None = None) -> None:
+        """Keep a sentence for `status` and `log`; one ``about`` a branch until that is started."""
+        self.notices.append(Notice(text, about))
+
+    def settle_notices(self, about: str) -> None:
+        """Drop what was said about a branch: the user has seen to it."""
+        kept = [notice for notice in self.notices if notice.about != about]
+        self.notices.clear()
+        self.notices.extend(kept)
 
     # -- branches and revisions
 
@@ -250,11 +262,19 @@ class Repository:
             self.runtime.stop(container)
         self.branches.set_live(branch, None)
 
-    def load_image(self, state: StateId, progress: Progress = silent) -> Path:
-        """Read the memory image of ``state`` from the store into a new directory."""
+    @contextlib.contextmanager
+    def loaded(self, state: StateId, progress: Progress = silent) -> Iterator[Path | None]:
+        """Give the memory image of ``state``, read from the store; None where it has none."""
+        if not self.memory.has(state):
+            yield None
+            return
+        progress("memory", 0.0, state)
         with self.image_directory() as image:
             self.memory.restore(state, image, progress)
-            return image
+            try:
+                yield image
+            finally:
+                shutil.rmtree(image, ignore_errors=True)
 
     def author_of(self, author: dict[str, Any] | None) -> Author:
         """Return the author that a request named, or the repository's."""
@@ -266,7 +286,6 @@ class Repository:
             raise UsageError("an author has at least a name", operation="author") from error
 
 
-def ignore_errors(action: Callable[[], object]) -> None:
-    """Do ``action``; errors of ours are of no interest any more."""
-    with contextlib.suppress(TcvsError, OSError):
-        action()
+def tidying() -> contextlib.AbstractContextManager[None]:
+    """A block that tidies up after a failure: errors of its own are of no interest any more."""
+    return contextlib.suppress(TcvsError, OSError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,14 @@ def checkout(
             repo.scribe.wait(commit, lambda stage, done: progress(stage, done, commit[:10]))
             name = new_names(repo, new_branch, 1)[0] if new_branch else _free_name(repo, commit)
             found = repo.commit(commit)
-            state = StateId(found.state.state)
-            image = repo.load_image(state, progress) if repo.memory.has(state) else None
-            try:
+            with (
+                repo.loaded(StateId(found.state.state), progress) as image,
+                repo.locks.hold("checkout", name),
+            ):
                 progress("restore", 0.5, name)
-                with repo.locks.hold("checkout", name):
-                    born(repo, name, found, image)
-            finally:
-                if image is not None:
-                    shutil.rmtree(image, ignore_errors=True)
+                born(repo, name, found, image)
+                how = "restored" if image else "booted"
             repo.history.set_head(name)
-        how = "restored" if image else "booted"
     return {
         "branch": name,
         "commit": commit,
@@ -88,10 +84,8 @@ def rollback(
         goal = repo.resolve(target) if target else repo.tip(name)
         repo.scribe.wait(goal, lambda stage, done: progress(stage, done, goal[:10]))
         commit = repo.commit(goal)
-        state = StateId(commit.state.state)
-        image = repo.load_image(state, progress) if repo.memory.has(state) else None
         was_running = repo.branches.live(name) is not None
-        try:
+        with repo.loaded(StateId(commit.state.state), progress) as image:
             progress("capture", 0.2, name)
             saved = _save(repo, name, goal)
             hit(Fault.ROLLBACK_SAVED)
@@ -106,9 +100,6 @@ def rollback(
                 raise _brought_back(repo, name, saved.commit, was_running, error) from error
             repo.scribe.move_later(saved, name, goal, f"rollback: to {goal[:10]}")
             repo.set_tip(name, goal)
-        finally:
-            if image is not None:
-                shutil.rmtree(image, ignore_errors=True)
     return {
         "branch": name,
         "commit": goal,

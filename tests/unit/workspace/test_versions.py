@@ -11,7 +11,7 @@ from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.ids import BranchName
 from tcvs_core.live.engines.fake import FakeContainer, FakeDesktop, FakeRuntime
 from tcvs_core.live.engines.protocol import CannotCapture, Obstacle
-from tcvs_core.workspace import fork, inspect, life, travel
+from tcvs_core.workspace import fork, inspect, life, roster, travel
 from tcvs_core.workspace.commit import commit
 from tcvs_core.workspace.repository import Repository
 
@@ -149,22 +149,22 @@ def test_delete_refuses_unmerged_work(repo: Repository) -> None:
     fork.branch_create(repo, name="a")
     commit(repo, branch="a", message="work of a", wait=True)
     with pytest.raises(UsageError, match="work that is in no other branch"):
-        fork.branch_delete(repo, names=["a"])
+        roster.branch_delete(repo, names=["a"])
     with pytest.raises(UsageError, match="is the current branch"):
-        fork.branch_delete(repo, names=["main"], force=True)
-    fork.branch_delete(repo, names=["a"], force=True)
+        roster.branch_delete(repo, names=["main"], force=True)
+    roster.branch_delete(repo, names=["a"], force=True)
     assert "a" not in repo.tips() and not repo.files.has_branch(BranchName("a"))
     fork.branch_create(repo, name="clean")
-    fork.branch_delete(repo, names=["clean"])
+    roster.branch_delete(repo, names=["clean"])
 
 
 def test_rename_of_a_stopped_branch(repo: Repository) -> None:
     life.up(repo)
     fork.branch_create(repo, name="a")
     with pytest.raises(UsageError, match="is running"):
-        fork.branch_rename(repo, old="a", new="b")
+        roster.branch_rename(repo, old="a", new="b")
     life.down(repo, branch="a")
-    fork.branch_rename(repo, old="a", new="b")
+    roster.branch_rename(repo, old="a", new="b")
     assert life.up(repo, branch="b")["how"] == "restored"
     assert sorted(repo.tips()) == ["b", "main"]
 
@@ -211,7 +211,7 @@ def test_unknown_names_are_usage_errors(repo: Repository) -> None:
         lambda: inspect.status(repo, branch="nope"),
         lambda: commit(repo, branch="nope", message="m"),
         lambda: commit(repo, message="  "),
-        lambda: fork.branch_delete(repo, names=["nope"]),
+        lambda: roster.branch_delete(repo, names=["nope"]),
     ):
         with pytest.raises(UsageError):
             action()
