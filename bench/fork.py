@@ -181,7 +181,7 @@ def main() -> int:
         keeper = open_repository(options.repo.absolute())
         engine = keeper.call("ping")["engine"]
         source = start(keeper, options.desktop)
-        count = len(source.processes())
+        count = len(keeper.call("status", branch=SOURCE)["processes"])
         for number in range(1, wanted + 1):
             try:
                 samples.append(one_round(source, number))

@@ -7,7 +7,7 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PIL import Image
@@ -76,10 +76,15 @@ class Desktop:
             if process["name"] == "labwc":
                 self.run("kill", "-HUP", str(process["pid"]))
 
-    def processes(self) -> list[str]:
-        """Return the names of the processes, sorted."""
+    def programs(self, names: Sequence[str]) -> dict[str, int]:
+        """Return those of ``names`` that run, with the pid of each one's first process inside."""
         status = self.keeper.call("status", branch=self.branch)
-        return sorted(process["name"] for process in status["processes"])
+        found: dict[str, int] = {}
+        for process in status["processes"]:
+            name, pid = process["name"], process["pid"]
+            if name in names:
+                found[name] = min(pid, found.get(name, pid))
+        return found
 
     # -- eyes and hands
 
