@@ -76,6 +76,7 @@ class Server:
                         about=name,
                     )
                     self.repo.close_screen(name)
+                    self.repo.watchers.come_back(name)
 
     def _connection(self, sock: socket.socket) -> None:
         try:

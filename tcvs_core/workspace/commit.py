@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -172,7 +173,14 @@ def submit(
     if then is not None:
         moves.append((branch, then, f"rollback: to {then[:10]}"))
     job = Job(commit, old, message, record, captured.seen.screenshot, captured.image, moves)
-    repo.scribe.submit(job)
+    try:
+        repo.scribe.submit(job)
+    except TcvsError:  # no room for the journal: nothing points to the state
+        if captured.image is not None:
+            shutil.rmtree(captured.image, ignore_errors=True)
+        with tidying():
+            repo.files.delete_state(captured.state)
+        raise
     for name, target, _why in moves:
         repo.set_tip(name, target)
     return job

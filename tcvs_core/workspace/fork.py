@@ -247,3 +247,4 @@ def remove(repo: Repository, name: BranchName) -> None:
     repo.set_tip(name, None)
     if name in repo.history.branches():
         repo.history.delete_branch(name)
+    repo.watchers.come_back(name)

@@ -191,10 +191,10 @@ def up(
         repo.settle_notices(found)
         live = repo.branches.live(found)
         how = "already"
+        facts = repo.branches.facts(found)
+        changed = settings_from(facts.settings, screen, net, memory, cpus)
         if live is None:
             progress("start", 0.0, found)
-            facts = repo.branches.facts(found)
-            changed = settings_from(facts.settings, screen, net, memory, cpus)
             if changed.screen != facts.settings.screen or changed.net != facts.settings.net:
                 fresh = True  # a saved desktop has its screen and its network
             repo.branches.change(found, settings=changed)

@@ -27,7 +27,7 @@ from tcvs_core.store.memory import MemoryStore
 from tcvs_core.store.objects import ObjectStore
 from tcvs_core.workspace.branches import Branches
 from tcvs_core.workspace.locks import Locks
-from tcvs_core.workspace.scribe import Scribe
+from tcvs_core.workspace.scribe import Job, Scribe
 
 #: Told the stage's name, the fraction done (0 to 1) and a detail, any number of times.
 Progress = Callable[[str, float, str], None]
@@ -40,9 +40,11 @@ def silent(_stage: str, _fraction: float, _detail: str) -> None:
 class Watchers(Protocol):
     """Those who look at desktops from outside: gone before a freeze, back after it."""
 
-    def leave(self, branch: str) -> None: ...
+    def leave(self, branch: str) -> None:
+        """Nobody is connected to ``branch`` when this returns."""
 
-    def come_back(self, branch: str) -> None: ...
+    def come_back(self, branch: str) -> None:
+        """Look again at ``branch``: it runs, or has ended, or is no more."""
 
 
 class NoWatchers:
@@ -101,7 +103,9 @@ class Repository:
         self.memory = MemoryStore(self.objects, store / "manifests")
         self.journal = Journal(store / "journal")
         self.branches = Branches(store / "branches", places.run / "live", runtime)
-        self.scribe = Scribe(self.history, self.memory, self.journal, self.notice, make_room)
+        self.scribe = Scribe(
+            self.history, self.memory, self.journal, self.notice, make_room, self._lost
+        )
         self._screens: dict[str, Any] = {}
         self._tips: dict[BranchName, CommitId] = {}
         self._guard = threading.Lock()
@@ -162,6 +166,13 @@ class Repository:
             subject=branch,
             hint=f"branches: {', '.join(names)}" if names else "make one with `tcvs up`",
         )
+
+    def _lost(self, job: Job) -> None:
+        """Take back what was noted of a commit that could not be written."""
+        for branch, _commit, _why in job.moves:
+            self.set_tip(branch, None)
+        with tidying():
+            self.files.delete_state(StateId(job.state.state))
 
     def set_tip(self, branch: BranchName, commit: CommitId | None) -> None:
         """Note the newest commit of ``branch`` before its ref has moved."""
@@ -261,6 +272,7 @@ class Repository:
         if container is not None:
             self.runtime.stop(container)
         self.branches.set_live(branch, None)
+        self.watchers.come_back(branch)
 
     @contextlib.contextmanager
     def loaded(self, state: StateId, progress: Progress = silent) -> Iterator[Path | None]:

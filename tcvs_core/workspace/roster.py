@@ -110,4 +110,5 @@ def branch_rename(repo: Repository, *, old: str, new: str) -> dict[str, Any]:
         repo.history.rename_branch(source, target)
         repo.branches.forget(source)
         repo.set_tip(source, None)
+        repo.watchers.come_back(target)
     return {"old": source, "new": target}

@@ -110,12 +110,15 @@ class Scribe:
         journal: Journal,
         notice: Callable[[str], None],
         make_room: Callable[[], object],
+        lost: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self._history = history
         self._memory = memory
         self._journal = journal
         self._notice = notice
         self._make_room = make_room
+        self._tell_lost = lost
+        self._lost: set[str] = set()
         self._jobs: dict[CommitId, Job] = {}
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._guard = threading.Lock()
@@ -183,17 +186,32 @@ class Scribe:
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             try:
+                if self._lost.intersection(job.parents):
+                    raise CommitLost(f"the commit before {job.commit[:10]} could not be written")
                 self.write(job)
-            except TcvsError as error:
-                job.error = error
-                self._notice(f"commit {job.commit[:10]} is not durable: {error}")
             except Exception as error:  # a bug must not end the thread that keeps people's work
-                job.error = CommitLost(f"cannot write commit {job.commit[:10]}: {error!r}")
-                self._notice(str(job.error))
+                known = isinstance(error, TcvsError)
+                why = str(error) if known else repr(error)
+                job.error = CommitLost(f"cannot write commit {job.commit[:10]}: {why}")
+                job.error.__cause__ = error
+                if job.stage == "durable":
+                    self._notice(f"commit {job.commit[:10]} has no memory half: {why}")
+                else:
+                    self._give_up(job)
+                    self._notice(f"{job.error}; it is lost, and its branch where it was before")
             finally:
                 with self._guard:
                     self._jobs.pop(job.commit, None)
                 job.done.set()
+
+    def _give_up(self, job: Job) -> None:
+        """Forget a job that cannot be written: done later it would move refs back."""
+        self._lost.add(job.commit)
+        with contextlib.suppress(TcvsError):
+            self._journal.remove(StateId(job.state.state))
+        if job.image is not None:
+            shutil.rmtree(job.image, ignore_errors=True)
+        self._tell_lost(job)
 
     def write(self, job: Job) -> None:
         """Make one job durable.  Doing it twice does no harm."""
