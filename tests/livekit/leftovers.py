@@ -47,17 +47,22 @@ def tables(identity: str) -> list[str]:
     return [line for line in listed.stdout.splitlines() if line.endswith(f"tcvs_{identity}")]
 
 
-def mounted(path: Path) -> list[str]:
-    """Return the mounts at or beneath ``path``, also those in other mount namespaces."""
+def mounted(path: Path, namespace_of: str = "self") -> list[str]:
+    """Return the mounts at or beneath ``path`` in the mount namespace of a process."""
     found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                for line in (entry / "mountinfo").read_text(errors="replace").splitlines():
-                    point = line.split(" ")[4]
-                    if point == str(path) or point.startswith(f"{path}/"):
-                        found.add(point)
+    with contextlib.suppress(OSError):
+        table = Path(f"/proc/{namespace_of}/mountinfo").read_text(errors="replace")
+        for line in table.splitlines():
+            point = line.split(" ")[4]
+            if point == str(path) or point.startswith(f"{path}/"):
+                found.add(point)
     return sorted(found)
+
+
+def _copied(path: Path) -> bool:
+    """Whether a mount namespace that somebody made meanwhile has a copy of our mount."""
+    pids = (name for name in os.listdir("/proc") if name.isdigit())
+    return any(mounted(path, pid) for pid in pids)
 
 
 def processes(identity: str, path: Path) -> list[str]:
@@ -79,7 +84,7 @@ def everything(identity: str, path: Path) -> list[str]:
     """Return all that is left of the repository ``identity`` at ``path`` outside its directory."""
     found = [f"mount {point}" for point in mounted(path)]
     image = path / "pool.img"
-    if image.exists() and (device := loop.find(image)):
+    if image.exists() and (device := loop.find(image)) and not _copied(path):
         found.append(f"loop device {device}")
     found += [f"process {text}" for text in processes(identity, path)]
     top = groups(identity)
