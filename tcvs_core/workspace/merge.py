@@ -109,6 +109,8 @@ def merge(
                 "conflicts": [c.path for c in made.conflicts],
             },
         )
+        for made_job in (saved_ours, job):  # the captures stop the target as well
+            result["pause_ms"] += made_job.state.times_ms.get("pause", 0.0)
         return result | {"applied": True, "commit": job.commit}
 
 
