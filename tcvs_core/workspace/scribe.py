@@ -18,6 +18,7 @@ Journal record: {"commit", "parents", "message", "state": State, "screenshot": b
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import shutil
 import threading
@@ -35,6 +36,10 @@ from tcvs_core.model import Commit, State
 from tcvs_core.store.history import History
 from tcvs_core.store.journal import Journal
 from tcvs_core.store.memory import MemoryStore
+
+
+#: How much the background writer stands back.
+_NICE = 10
 
 
 class CommitLost(TcvsError):
@@ -184,6 +189,9 @@ class Scribe:
             job.done.wait()
 
     def _work(self) -> None:
+        # Desktops and captures come first; threads that this one starts inherit it.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while (job := self._queue.get()) is not None:
             try:
                 if self._lost.intersection(job.parents):
