@@ -37,7 +37,6 @@ from tcvs_core.store.history import History
 from tcvs_core.store.journal import Journal
 from tcvs_core.store.memory import MemoryStore
 
-
 #: How much the background writer stands back.
 _NICE = 10
 
