@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 from livekit import leftovers
 from livekit.inside import ask, until
-from livekit.world import IMAGE, World
+from livekit.world import IMAGE, World, ended
 
 from tcvs_core.errors import RemoteError
 from tcvs_core.faults import Fault
@@ -99,9 +100,10 @@ def test_a_commit_that_was_acknowledged_is_kept(world: World, fault: Fault) -> N
     acknowledged = None
     world.start(f"{fault.value}=kill")
     keeper = world.keeper()
+    assert keeper is not None
     with contextlib.suppress(KeeperUnavailable):
         acknowledged = world.call("commit", branch=branch, message="a state")["id"]
-    until(lambda: not proc.alive(keeper, _start_time(keeper)), what="the keeper's death")
+    until(lambda: ended(keeper), what="the keeper's death")
     _goes_on(pid, n=1)
     world.remember(branch, n=2)
     _consistent(world)
@@ -115,11 +117,6 @@ def test_a_commit_that_was_acknowledged_is_kept(world: World, fault: Fault) -> N
     assert commit["memory"] == "durable" and world.row(branch)["commit"] == commit["id"]
     world.call("rollback", branch=branch)
     assert world.lives(branch)["memory"] == {"n": 1}
-
-
-def _start_time(pid: int | None) -> int:
-    found = proc.stat(pid) if pid is not None else None
-    return found.start_time if found else -1
 
 
 @pytest.mark.parametrize(
@@ -190,10 +187,11 @@ def test_a_commit_that_was_not_durable_at_a_power_cut_is_lost_and_said_so(world:
     world.remember(branch, n=2)
     world.start("commit.packed=kill")
     keeper = world.keeper()
+    assert keeper is not None
     lost = None
     with contextlib.suppress(KeeperUnavailable):
         lost = world.call("commit", branch=branch, message="not durable")["id"]
-    until(lambda: not proc.alive(keeper, _start_time(keeper)), what="the keeper's death")
+    until(lambda: ended(keeper), what="the keeper's death")
     world.crash()
     log = world.call("log", revisions=[branch])
     assert "not durable" not in [c["message"] for c in log["commits"]]
@@ -234,21 +232,14 @@ def test_a_keeper_killed_at_any_moment_of_a_fork_leaves_the_source_running(world
             with contextlib.suppress(BaseException):
                 world.call("branch_create", name=world.name("k"), source=source)
             os._exit(0)
-        until(lambda d=delay: _waited(d), what="a moment")
+        time.sleep(delay)  # somewhere in the middle
         os.kill(keeper, 9)
         os.waitpid(child, 0)
-        until(lambda k=keeper: not proc.alive(k, _start_time(k)), what="its death")
+        until(lambda k=keeper: ended(k), what="its death")
         _goes_on(pid, n=1)
         assert world.pid(source) == pid
         _consistent(world)
         world.drop(*(b for b in world.branches() if b.startswith("k")))
-
-
-def _waited(seconds: float) -> bool:
-    import time
-
-    time.sleep(seconds)
-    return True
 
 
 def test_a_program_that_ran_attached_does_not_outlive_the_keeper(world: World) -> None:

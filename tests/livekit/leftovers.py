@@ -61,8 +61,12 @@ def mounted(path: Path, namespace_of: str = "self") -> list[str]:
 
 def _copied(path: Path) -> bool:
     """Whether a mount namespace that somebody made meanwhile has a copy of our mount."""
-    pids = (name for name in os.listdir("/proc") if name.isdigit())
-    return any(mounted(path, pid) for pid in pids)
+    own = os.stat("/proc/self/ns/mnt").st_ino
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}/ns/mnt").st_ino != own and mounted(path, pid):
+                return True
+    return False
 
 
 def processes(identity: str, path: Path) -> list[str]:

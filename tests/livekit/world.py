@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -297,9 +296,18 @@ def _gone(path: Path) -> bool:
     return True
 
 
-def _await_end(pid: int, timeout: float = 30.0) -> None:
-    """Wait for the end of process ``pid``; whether anybody has waited for it is not our affair."""
-    end = time.monotonic() + timeout
-    while (found := proc.stat(pid)) is not None and found.state not in "ZX":
-        assert time.monotonic() < end, f"process {pid} did not end: {proc.command(pid)}"
-        time.sleep(0.005)
+def ended(pid: int) -> bool:
+    """Whether no thread of process ``pid`` is left; somebody may still have to wait for it.
+
+    A process of many threads looks dead when its first one is, and holds its descriptors longer.
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return True
+    found = proc.stat(pid)
+    return found is None or (found.state in "ZX" and len(threads) == 1)
+
+
+def _await_end(pid: int) -> None:
+    until(lambda: ended(pid), 30, f"the end of process {pid}")
