@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from itertools import zip_longest
 from typing import Any
 
 from PIL import Image
@@ -241,7 +242,18 @@ class Story:
     def _file(self, desktop: Desktop, path: str, text: str) -> None:
         found = desktop.read(path).decode(errors="replace")
         name = path.rpartition("/")[2]
-        self.claims.check(found == text, f"{name} of {desktop.branch} is as it should be", found)
+        self.claims.check(
+            found == text, f"{name} of {desktop.branch} is as it should be", _first(found, text)
+        )
+
+
+def _first(found: str, wanted: str) -> str:
+    """Say where a text is not what was wanted."""
+    pairs = zip_longest(found.splitlines(), wanted.splitlines())
+    for number, (is_, ought) in enumerate(pairs, 1):
+        if is_ != ought:
+            return f"line {number} is {is_!r} and not {ought!r}"
+    return ""
 
 
 def png(picture: Image.Image) -> bytes:
