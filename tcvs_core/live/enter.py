@@ -22,6 +22,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 import sys
 import termios
@@ -97,6 +98,16 @@ def _detached(spec: dict[str, Any], control: socket.socket) -> None:
     _run(spec)
 
 
+def _own_null() -> None:
+    """Replace the host's /dev/null by the container's, which can be captured with the program."""
+    for fd in (0, 1, 2):
+        status = os.fstat(fd)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3):
+            null = os.open("/dev/null", os.O_RDWR | os.O_NOCTTY)
+            os.dup2(null, fd)
+            os.close(null)
+
+
 def _attached(spec: dict[str, Any], control: socket.socket) -> None:
     """Be the program, on the descriptors given or on a new terminal."""
     os.setsid()
@@ -108,6 +119,8 @@ def _attached(spec: dict[str, Any], control: socket.socket) -> None:
         for fd in (0, 1, 2):
             os.dup2(slave, fd)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    else:
+        _own_null()
     os.closerange(3, 1 << 16)
     _run(spec)
 

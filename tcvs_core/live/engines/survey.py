@@ -30,6 +30,7 @@ def obstacles(source: Container) -> list[Obstacle]:
     own = {kind: proc.namespace(source.pid, kind) for kind in _NESTED}
     tree = set(proc.descendants(source.pid))
     pts = _device(f"/proc/{source.pid}/root/dev/pts")
+    mounts = _mounts(source.pid)
     found: list[Obstacle] = []
     for pid in sorted(tree | set(source.host_pids())):
         stat = proc.stat(pid)
@@ -57,12 +58,44 @@ def obstacles(source: Container) -> list[Obstacle]:
             for pattern, what, remedy in _PATTERNS:
                 if pattern.match(target):
                     add(f"{what} (descriptor {fd})", remedy)
-            if target.startswith("/dev/pts/") and _device(f"/proc/{pid}/fd/{fd}") != pts:
+            kind = None
+            if target.startswith("/dev/pts/"):
+                kind = "terminal" if _device(f"/proc/{pid}/fd/{fd}") != pts else None
+            elif fd <= 2:  # what `tcvs exec` was given; a program has nothing else of the host's
+                kind = _foreign(pid, fd, target, mounts)
+            if kind is not None:
                 add(
-                    f"holds a terminal of the host (descriptor {fd})",
+                    f"holds a {kind} of the host (descriptor {fd})",
                     "it was left behind by `tcvs exec`; end it, or start it with --detach",
                 )
     return found
+
+
+def _foreign(pid: int, fd: int, target: str, mounts: set[str]) -> str | None:
+    """Return ``file`` or ``socket`` when a descriptor leads out of the container.
+
+    Pipes may lead outside: the copy of such a one has nobody at its other end.
+    """
+    if target.startswith("socket:["):
+        return "socket" if target[8:-1] in _host_sockets() else None
+    if not target.startswith("/") or target.startswith(("/memfd:", "/SYSV")):
+        return None
+    info = (proc.read(pid, f"fdinfo/{fd}") or b"").decode()
+    lines = [line.split() for line in info.splitlines() if line.startswith("mnt_id:")]
+    return "file" if lines and lines[0][1] not in mounts else None
+
+
+def _mounts(pid: int) -> set[str]:
+    """Return the ids of the mounts that process ``pid`` sees."""
+    table = (proc.read(pid, "mountinfo") or b"").decode(errors="replace")
+    return {line.split(" ", 1)[0] for line in table.splitlines()}
+
+
+def _host_sockets() -> set[str]:
+    """Return the inodes of the Unix sockets of our own network namespace."""
+    table = (proc.read(os.getpid(), "net/unix") or b"").decode(errors="replace")
+    rows = (line.split() for line in table.splitlines()[1:])
+    return {row[6] for row in rows if len(row) > 6}
 
 
 def _device(path: str) -> int | None:
