@@ -69,6 +69,7 @@ def image_import(
             )
         with repo.files.new_image(image, metadata) as tree:
             metadata |= import_tree(Path(source), tree, progress)
+            hit(Fault.IMAGE_BUILT)
     return {"name": image, "seconds": time.monotonic() - begin} | metadata
 
 

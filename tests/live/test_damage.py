@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -326,3 +327,52 @@ def test_a_pool_that_is_gone_is_said(world: World) -> None:
     finally:
         (world.path / "pool.away").rename(image)
     assert world.call("ping")["pid"]
+
+
+def test_a_program_left_behind_without_a_tie_to_the_host_is_forked(world: World) -> None:
+    source = world.boot()
+    pipe = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    world.call("exec", branch=source, argv=["sh", "-c", "sleep 1000 &"])
+    world.call("exec", branch=source, argv=["sh", "-c", "sleep 1001 &"], fds=(null, pipe[1], null))
+    for fd in (null, *pipe):
+        os.close(fd)
+    (branch,) = world.fork(source)
+    for side in (source, branch):
+        assert sum(name == "sleep" for _p, _q, name in world.tree(side)) == 2
+        world.lives(side)
+
+
+@pytest.mark.parametrize("kind", ["terminal", "file", "socket"])
+def test_a_program_left_behind_with_a_descriptor_of_the_host(
+    world: World, tmp_path: Path, kind: str
+) -> None:
+    source = world.boot()
+    ours, theirs = _descriptor(kind, tmp_path)
+    script = "sleep 1000 & echo $! > /home/user/pid"
+    world.call("exec", branch=source, argv=["sh", "-c", script], fds=(theirs, theirs, theirs))
+    os.close(theirs)
+    pid = (world.files(source) / "home/user/pid").read_text().strip()
+    try:
+        with pytest.raises(RemoteError) as caught:
+            world.call("branch_create", name=world.name("o"), source=source)
+        said = caught.value
+        assert said.code == "cannot-capture", (str(said), said.details)
+        assert f"process {pid} (sleep) holds a {kind} of the host" in str(said)
+    finally:
+        os.close(ours)
+    world.lives(source)
+    world.run(source, "kill", pid)
+    until(lambda: not any(n == "sleep" for _p, _q, n in world.tree(source)), what="its end")
+    world.fork(source)
+
+
+def _descriptor(kind: str, directory: Path) -> tuple[int, int]:
+    """Return two descriptors; the second is what a program inside gets."""
+    if kind == "terminal":
+        return os.openpty()
+    if kind == "socket":
+        left, right = socket.socketpair()
+        return left.detach(), right.detach()
+    path = directory / "output"
+    return os.open(path, os.O_RDWR | os.O_CREAT), os.open(path, os.O_RDWR)
