@@ -77,8 +77,10 @@ def _run(repo: Path, directory: Path, keep: bool, console: Console) -> None:
     console.print(f"{len(teller.claims.made)} claims checked.")
     console.print(f"Contact sheet: {(directory / report.SHEET).resolve()}")
     console.print(f"Report:        {page.resolve()}")
-    state = "still run" if keep else "are down"
-    console.print(f"The desktops {state}; try `tcvs up {names.main}` and `tcvs view`.")
+    if keep:
+        console.print("The desktops still run; look at them with `tcvs view`.")
+    else:
+        console.print(f"The desktops are down; `tcvs up {names.main}` and `tcvs view` show one.")
 
 
 def _leave(tale: object, directory: Path) -> None:
