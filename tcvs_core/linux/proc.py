@@ -6,6 +6,7 @@ these functions return None or leave it out, they do not raise.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 
@@ -33,6 +34,10 @@ def read(pid: int, name: str) -> bytes | None:
             return file.read()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # the mounts of a zombie
+            return None
+        raise
 
 
 def stat(pid: int) -> Stat | None:
