@@ -21,9 +21,7 @@ _SKIP_SUFFIXES = (".log", ".tmp")
 class Sink(Protocol):
     """Where the files of one image go; all or none of them."""
 
-    def add_file(
-        self, name: str, path: Path, progress: Progress | None = None
-    ) -> None:
+    def add_file(self, name: str, path: Path, progress: Progress | None = None) -> None:
         """Take one file; ``progress`` is told the fraction of it that is done."""
 
     def commit(self) -> dict[str, Any]:
@@ -36,17 +34,13 @@ class Sink(Protocol):
 class Source(Protocol):
     """Where an image comes from."""
 
-    def restore(
-        self, state: Any, directory: Path, progress: Progress | None = None
-    ) -> None:
+    def restore(self, state: Any, directory: Path, progress: Progress | None = None) -> None:
         """Write the files of one image to ``directory``."""
 
 
 def members(image: Path) -> list[Path]:
     """Return the files of ``image`` that are worth keeping, sorted by name."""
-    return sorted(
-        p for p in image.iterdir() if p.is_file() and not p.name.endswith(_SKIP_SUFFIXES)
-    )
+    return sorted(p for p in image.iterdir() if p.is_file() and not p.name.endswith(_SKIP_SUFFIXES))
 
 
 def save(image: Path, sink: Sink, progress: Progress | None = None) -> dict[str, Any]:
