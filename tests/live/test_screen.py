@@ -165,17 +165,18 @@ def editor(screen: Screen) -> Iterator[Screen]:
     screen.key("super+a")
 
 
-#: Within the first line of the text in a maximized mousepad.
-_LINE = 64
+#: In a maximized mousepad with line numbers: the height of the first line of text, where it begins
+#: and within its first word.
+_LINE, _BEGIN, _WORD = 71, 25, 40
 
 
 def test_a_double_click_selects_a_word(editor: Screen, desktop: Desktop) -> None:
-    editor.click(12, _LINE, count=2)
+    editor.click(_WORD, _LINE, count=2)
     editor.type_text("other")
     wanted = "other\n" + "word\n" * 9
     assert save_in_mousepad(editor, desktop, wanted) == wanted
     # Two clicks with shift between select a range.
-    editor.click(2, _LINE)
+    editor.click(_BEGIN, _LINE)
     editor.click(600, _LINE, modifiers="shift")
     editor.type_text("range")
     wanted = "range\n" + "word\n" * 9
@@ -183,7 +184,7 @@ def test_a_double_click_selects_a_word(editor: Screen, desktop: Desktop) -> None
 
 
 def test_a_drag_selects_what_it_passes(editor: Screen, desktop: Desktop) -> None:
-    editor.drag(2, _LINE, 600, _LINE)
+    editor.drag(_BEGIN, _LINE, 600, _LINE)
     editor.type_text("dragged")
     wanted = "dragged\n" + "word\n" * 9
     assert save_in_mousepad(editor, desktop, wanted) == wanted
