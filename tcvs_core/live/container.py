@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.linux import proc
 from tcvs_core.linux.beneath import Beneath
 from tcvs_core.linux.cgroup import Cgroup
+from tcvs_core.live.compositor import CompositorUnreachable, connect
 from tcvs_core.live.launch import PATH, SESSION_LOG
 from tcvs_core.model import Process, Record
 
@@ -152,10 +152,9 @@ class Container(Record):
         """
         begin = time.monotonic()
         while True:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-                with contextlib.suppress(OSError):
-                    sock.connect(str(self.wayland_socket))
-                    return time.monotonic() - begin
+            with contextlib.suppress(CompositorUnreachable):
+                connect(self.wayland_socket).close()
+                return time.monotonic() - begin
             late = time.monotonic() - begin > timeout
             if late or not self.alive or (len(self.host_pids()) < 2 and self.started_for() > 2):
                 reason = "did not get ready in time" if late else "ended while it started"

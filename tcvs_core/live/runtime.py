@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from tcvs_core.errors import TcvsError
 from tcvs_core.linux import netns
 from tcvs_core.linux.cgroup import Cgroup
+from tcvs_core.live import compositor
 from tcvs_core.live import container as containers
 from tcvs_core.live.container import Container, Settings
 from tcvs_core.live.engines.protocol import Engine, Target
@@ -130,4 +131,4 @@ class Runtime:
                 group.remove()
 
     def screen(self, container: Container) -> Screen:
-        return Screen(container.wayland_socket)
+        return Screen(lambda: compositor.connect(container.wayland_socket))

@@ -141,4 +141,7 @@ class Branches:
                     file.unlink()
             else:
                 self._live[name] = container
-                write_file(file, _json(container))
+                # Atomic, not durable: it is of no use after a reboot.
+                draft = file.with_suffix(".new")
+                draft.write_bytes(_json(container))
+                draft.rename(file)

@@ -199,6 +199,13 @@ def up(
                 fresh = True  # a saved desktop has its screen and its network
             repo.branches.change(found, settings=changed)
             live, how = _start(repo, found, fresh, progress)
+        elif changed != facts.settings or fresh:
+            raise UsageError(
+                f"{found} is running already, with other settings",
+                operation="up",
+                subject=found,
+                hint=f"`tcvs down -b {found}` first, then `tcvs up` with the new ones",
+            )
     return {
         "branch": found,
         "how": how,

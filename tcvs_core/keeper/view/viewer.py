@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from tcvs_core.codec import CodecError
 from tcvs_core.errors import RemoteError, TcvsError
 from tcvs_core.keeper import wire
-from tcvs_core.keeper.view import compositor
+from tcvs_core.live import compositor
 
 #: The user that the view process and wayvnc run as: nobody.
 NOBODY = 65534

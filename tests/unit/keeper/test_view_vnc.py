@@ -11,7 +11,7 @@ import pytest
 from view_peers import FAIL, HOLD, Compositor, until
 
 from tcvs_core.keeper.view import CompositorUnreachable, DetachFailed, VncFailed, VncServer
-from tcvs_core.keeper.view.compositor import connect
+from tcvs_core.live.compositor import connect
 
 
 @pytest.fixture

@@ -46,6 +46,16 @@ def test_up_names_the_images_when_there_are_none_or_many(repo: Repository) -> No
     assert repo.tips() == {} and repo.branches.names() == []
 
 
+def test_up_with_other_settings_on_a_running_desktop_is_refused(repo: Repository) -> None:
+    life.up(repo, screen="800x600")
+    assert life.up(repo, screen="800x600")["how"] == "already"
+    for other in ({"screen": "640x480"}, {"net": True}, {"fresh": True}):
+        with pytest.raises(UsageError, match="running already, with other settings"):
+            life.up(repo, **other)  # type: ignore[arg-type]
+    life.down(repo)
+    assert life.up(repo, screen="640x480")["screen"] == [640, 480]
+
+
 def test_branches_are_isolated_both_ways(repo: Repository) -> None:
     life.up(repo)
     inside(repo, "main").memory["draft"] = "before"
