@@ -126,6 +126,8 @@ class Repository:
             self.close_screen(branch)
         self.history.close()
         self.objects.close()
+        with contextlib.suppress(OSError):  # not empty: an image that could not be written
+            self.places.images.rmdir()
 
     def notice(self, text: str, about: str | None = None) -> None:
         """Keep a sentence for `status` and `log`; one ``about`` a branch until that is started."""
