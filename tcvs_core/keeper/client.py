@@ -2,9 +2,9 @@
 
     from tcvs_core.keeper.client import Keeper
 
-    with Keeper.connect(Path("/var/lib/tcvs")) as keeper:
-        keeper.call("branch_create", name="explore-a", count=3)
-        png = keeper.call("screenshot", branch="explore-a-1")["data"]
+    keeper = Keeper.connect(Path("/var/lib/tcvs"))
+    keeper.call("branch_create", name="explore-a", count=3)
+    png = keeper.call("screenshot", branch="explore-a-1")["data"]
 
 Imports little, because every command pays for it.
 """
@@ -17,7 +17,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tcvs_core.errors import RemoteError, TcvsError
@@ -58,17 +57,6 @@ class Keeper:
                 ) from error
             start_keeper(keeper.repo, faults)
         return keeper
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        return None
 
     def call(
         self,

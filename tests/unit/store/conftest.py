@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tcvs_core.ids import BranchName, CommitId
 from tcvs_core.model import Author, State
+from tcvs_core.store.history import History
 from tcvs_core.store.pool import Pool
 
 POOL_BYTES = 320 << 20
@@ -39,6 +41,30 @@ def make_state() -> Callable[..., State]:
             "author": Author("Ann Example", "ann@example.org"),
         }
         return State(**(values | fields))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    """An empty history, closed afterwards."""
+    made = History.create(tmp_path / "git")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def chain(history: History, make_state: Callable[..., State]) -> Callable[..., list[CommitId]]:
+    """Make ``count`` commits, each the child of the one before, and move a branch along."""
+
+    def make(count: int, branch: str = "main") -> list[CommitId]:
+        ids: list[CommitId] = []
+        for number in range(count):
+            parents = ids[-1:]
+            ids.append(history.commit(make_state(), parents, f"number {number}"))
+            old = parents[0] if parents else None
+            history.set_branch(BranchName(branch), ids[-1], old, f"commit: number {number}")
+        return ids
 
     return make
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,26 +23,10 @@ from tcvs_core.store.history import (
 from tcvs_core.store.record import BadRecord
 
 Make = Callable[..., State]
+Chain = Callable[..., list[CommitId]]
 MAIN = BranchName("main")
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 JPEG = b"\xff\xd8\xff" + b"picture"
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> Iterator[History]:
-    made = History.create(tmp_path / "git")
-    yield made
-    made.close()
-
-
-def _chain(history: History, make: Make, count: int, branch: str = "main") -> list[CommitId]:
-    ids: list[CommitId] = []
-    for number in range(count):
-        parents = ids[-1:]
-        ids.append(history.commit(make(), parents, f"number {number}"))
-        old = parents[0] if parents else None
-        history.set_branch(BranchName(branch), ids[-1], old, f"commit: number {number}")
-    return ids
 
 
 def test_a_commit_comes_back_as_it_was(history: History, make_state: Make) -> None:
@@ -118,8 +102,8 @@ def test_bad_names_are_refused(history: History, make_state: Make, name: str) ->
         history.set_head(BranchName(name))
 
 
-def test_the_reflog_tells_every_move(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 3)
+def test_the_reflog_tells_every_move(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(3)
     history.set_branch(MAIN, ids[0], ids[2], "rollback: to\nnumber 0")
     log = history.reflog(MAIN)
     assert [entry["new"] for entry in log] == [ids[0], ids[2], ids[1], ids[0]]
@@ -129,9 +113,9 @@ def test_the_reflog_tells_every_move(history: History, make_state: Make) -> None
 
 
 def test_a_move_that_a_crash_prevented_is_not_in_the_reflog(
-    history: History, make_state: Make, tmp_path: Path
+    history: History, make_state: Make, tmp_path: Path, chain: Chain
 ) -> None:
-    ids = _chain(history, make_state, 2)
+    ids = chain(2)
     other = history.commit(make_state(), ids[-1:], "never reached")
     path = tmp_path / "git" / "logs" / "refs" / "heads" / "main"
     good = path.read_bytes()
@@ -151,8 +135,9 @@ def test_a_crash_at_any_step_of_a_commit_leaves_the_old_or_the_new(
     make_state: Make,
     tmp_path: Path,
     die_at_each_step: Callable[..., int],
+    chain: Chain,
 ) -> None:
-    (base,) = _chain(history, make_state, 1)
+    (base,) = chain(1)
     state = make_state()
     new = History.commit_id_of(state, [base], "next", PNG)
     ends = set()
@@ -210,8 +195,8 @@ def test_head(history: History, make_state: Make) -> None:
         history.resolve("HEAD")
 
 
-def test_deleting_and_renaming(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 2)
+def test_deleting_and_renaming(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(2)
     history.set_branch(BranchName("other"), ids[0], None, "branch")
     with pytest.raises(RefExists):
         history.rename_branch(MAIN, BranchName("other"))
@@ -230,9 +215,9 @@ def test_deleting_and_renaming(history: History, make_state: Make) -> None:
 
 
 def test_a_new_branch_does_not_inherit_the_log_of_a_deleted_one(
-    history: History, make_state: Make, tmp_path: Path
+    history: History, make_state: Make, tmp_path: Path, chain: Chain
 ) -> None:
-    ids = _chain(history, make_state, 2)
+    ids = chain(2)
     log = tmp_path / "git" / "logs" / "refs" / "heads" / "main"
     old = log.read_bytes()
     history.delete_branch(MAIN)
@@ -241,8 +226,8 @@ def test_a_new_branch_does_not_inherit_the_log_of_a_deleted_one(
     assert [entry["new"] for entry in history.reflog(MAIN)] == [ids[0]]
 
 
-def test_tags(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 2)
+def test_tags(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(2)
     history.set_tag("light", ids[0])
     history.set_tag("v1", ids[1], "First\n\nrelease")
     assert history.tags() == {"light": (ids[0], None), "v1": (ids[1], "First\n\nrelease")}
@@ -254,8 +239,8 @@ def test_tags(history: History, make_state: Make) -> None:
     assert list(history.tags()) == ["light"]
 
 
-def test_read_and_walk_name_the_refs(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 3)
+def test_read_and_walk_name_the_refs(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(3)
     history.set_branch(BranchName("other"), ids[2], None)
     history.set_tag("v1", ids[1], "x")
     assert history.read(ids[2]).refs == ["main", "other"]
@@ -266,9 +251,9 @@ def test_read_and_walk_name_the_refs(history: History, make_state: Make) -> None
 
 
 def test_a_lock_that_a_killed_process_left_is_broken(
-    history: History, make_state: Make, tmp_path: Path
+    history: History, make_state: Make, tmp_path: Path, chain: Chain
 ) -> None:
-    one, two = _chain(history, make_state, 2)
+    one, two = chain(2)
     (tmp_path / "git" / "refs" / "heads" / "main.lock").touch()
     history.set_branch(MAIN, one, two)
     assert history.branches() == {"main": one}
@@ -278,9 +263,9 @@ def test_a_lock_that_a_killed_process_left_is_broken(
 
 
 def test_processes_that_move_a_branch_at_once_lose_no_move(
-    history: History, make_state: Make, tmp_path: Path
+    history: History, make_state: Make, tmp_path: Path, chain: Chain
 ) -> None:
-    base = _chain(history, make_state, 1)[0]
+    base = chain(1)[0]
     commits = [history.commit(make_state(), [base], f"c{n}") for n in range(8)]
     children = []
     for commit in commits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,33 +12,17 @@ from tcvs_core.model import State
 from tcvs_core.store.history import AmbiguousRevision, History, UnknownRevision
 
 Make = Callable[..., State]
+Chain = Callable[..., list[CommitId]]
 MAIN = BranchName("main")
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> Iterator[History]:
-    made = History.create(tmp_path / "git")
-    yield made
-    made.close()
-
-
-def _chain(history: History, make: Make, count: int, branch: str = "main") -> list[CommitId]:
-    ids: list[CommitId] = []
-    for number in range(count):
-        parents = ids[-1:]
-        ids.append(history.commit(make(), parents, f"number {number}"))
-        old = parents[0] if parents else None
-        history.set_branch(BranchName(branch), ids[-1], old, f"commit: number {number}")
-    return ids
 
 
 def _object_files(git: Path) -> list[Path]:
     return sorted(path for path in (git / "objects").glob("??/*") if len(path.name) == 38)
 
 
-def test_names_and_ways(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 4)
+def test_names_and_ways(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(4)
     side = history.commit(make_state(), [ids[0]], "side")
     merge = history.commit(make_state(kind="merge"), [ids[3], side], "merge")
     history.set_branch(MAIN, merge, ids[3], "merge")
@@ -93,16 +77,16 @@ def test_names_and_ways(history: History, make_state: Make) -> None:
         "~999999999",
     ],
 )
-def test_what_is_not_there(history: History, make_state: Make, text: str) -> None:
-    _chain(history, make_state, 3)
+def test_what_is_not_there(history: History, make_state: Make, text: str, chain: Chain) -> None:
+    chain(3)
     with pytest.raises(UnknownRevision) as caught:
         history.resolve(text)
     assert caught.value.exit_status == 2
     assert caught.value.subject == text
 
 
-def test_near_names_are_suggested(history: History, make_state: Make) -> None:
-    _chain(history, make_state, 1, "explore-a")
+def test_near_names_are_suggested(history: History, make_state: Make, chain: Chain) -> None:
+    chain(1, "explore-a")
     with pytest.raises(UnknownRevision) as caught:
         history.resolve("explor-a")
     assert caught.value.hint == "did you mean explore-a?"
@@ -138,8 +122,8 @@ def test_blobs_and_trees_are_no_candidates(history: History, make_state: Make) -
                 history.resolve(name)
 
 
-def test_a_branch_and_a_tag_of_one_name(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 2)
+def test_a_branch_and_a_tag_of_one_name(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(2)
     history.set_tag("main", ids[0])
     with pytest.raises(AmbiguousRevision) as caught:
         history.resolve("main")
@@ -148,8 +132,8 @@ def test_a_branch_and_a_tag_of_one_name(history: History, make_state: Make) -> N
     assert history.resolve("tags/main") == ids[0]
 
 
-def test_pending_commits(history: History, make_state: Make) -> None:
-    ids = _chain(history, make_state, 2)
+def test_pending_commits(history: History, make_state: Make, chain: Chain) -> None:
+    ids = chain(2)
     waiting = CommitId("ab" * 20)
     pending = {"main": waiting}
     assert history.resolve("main", pending=pending) == waiting
