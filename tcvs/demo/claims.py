@@ -9,6 +9,8 @@ from PIL import Image, ImageChops
 from tcvs_core.errors import TcvsError
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
+#: Pixels of a text cursor: it blinks, so one picture has it and the next may not.
+CURSOR = 64
 
 
 class NotSo(TcvsError):

@@ -13,6 +13,8 @@ from tcvs_core.store.marker import NotARepository, read_marker
 
 AUTHOR = {"name": "tcvs demo", "email": "", "kind": "agent"}
 IMAGE = "desktop"
+#: The message of the commit that the demo puts its main desktop away with.
+LAST = "As the demo leaves it"
 _OURS = re.compile(r"(main|explore-[abc])(-[0-9]+)?")
 
 
@@ -83,10 +85,9 @@ def clear(keeper: Keeper, names: Names) -> list[str]:
 
 
 def _ours(commits: dict[str, Any], tip: str) -> bool:
-    """Whether the demo made ``tip``, or tcvs did when the demo took its rollback back."""
+    """Whether the demo made ``tip``, or tcvs did when the demo put its desktop away."""
     commit = commits.get(tip)
     if commit is None:
         return False
-    if commit["state"]["kind"] == "save" and " before rollback to " in commit["message"]:
-        commit = commits.get(commit["parents"][0])
-    return commit is not None and commit["state"]["author"]["name"] == AUTHOR["name"]
+    author: str = commit["state"]["author"]["name"]
+    return author == AUTHOR["name"] or bool(commit["message"] == LAST)
