@@ -40,7 +40,7 @@ def diff(
     ] = False,
     stat: Annotated[bool, typer.Option("--stat", help="Only how many lines changed.")] = False,
     all_: Annotated[
-        bool, typer.Option("--all", "-a", help="Caches, logs and other noise too.")
+        bool, typer.Option("--all", "-a", help="Caches, logs, browser profiles and such too.")
     ] = False,
 ) -> None:
     """Show how files differ between two states.

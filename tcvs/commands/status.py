@@ -40,7 +40,7 @@ def status(
         str | None, typer.Option("--branch", "-b", metavar="BRANCH", help="Of which branch.")
     ] = None,
     all_: Annotated[
-        bool, typer.Option("--all", "-a", help="Caches, logs and other noise too.")
+        bool, typer.Option("--all", "-a", help="Caches, logs, browser profiles and such too.")
     ] = False,
 ) -> None:
     """Show what changed since the last commit, and what runs."""

@@ -14,7 +14,7 @@ from tcvs_core.model import Author
 from tcvs_core.workspace.commit import capture, files_only, submit
 from tcvs_core.workspace.repository import Progress, Repository, silent
 from tcvs_core.workspace.scribe import Job
-from tcvs_core.workspace.trees import NOISE, tree_changes, tree_of
+from tcvs_core.workspace.trees import noise_patterns, tree_changes, tree_of
 
 
 class MergeConflict(TcvsError):
@@ -49,7 +49,7 @@ def merge(
     theirs = repo.branch(branch)
     if ours == theirs:
         raise UsageError(f"cannot merge {ours} into itself", operation="merge", subject=ours)
-    excluded = tuple(exclude) if paths else (*exclude, *_noise())
+    excluded = tuple(exclude) if paths else (*exclude, *noise_patterns())
     selection = Selection(tuple(paths), excluded)
     who = repo.author_of(author)
     with repo.locks.hold("merge", "", ours, theirs):
@@ -128,11 +128,6 @@ def _conflicting(made: MergePlan, theirs: str, result: dict[str, Any]) -> MergeC
 
 def _what(paths: Sequence[str]) -> str:
     return ", ".join(paths) if paths else "all files"
-
-
-def _noise() -> tuple[str, ...]:
-    """Without --paths, what a running system writes by itself is not merged."""
-    return tuple(f"/{prefix}**" for prefix in NOISE)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,16 @@ NOISE = (
     "var/tmp/",
     "var/lib/dbus/",
 )
-NOISE_HOME = (".cache/", ".local/share/recently-used", ".local/state/", ".dbus/")
+NOISE_HOME = (
+    ".cache/",
+    ".local/share/recently-used.xbel",
+    ".local/state/",
+    ".dbus/",
+    # Profiles, which their programs rewrite while nobody does anything.
+    ".config/chromium/",
+    ".config/libreoffice/",
+    ".mozilla/",
+)
 HOME = "home/user/"
 
 
@@ -42,6 +51,12 @@ def noisy(path: str) -> bool:
     if path.startswith(NOISE):
         return True
     return path.startswith(HOME) and path.removeprefix(HOME).startswith(NOISE_HOME)
+
+
+def noise_patterns() -> tuple[str, ...]:
+    """Return the noise as patterns that a ``Selection`` excludes."""
+    prefixes = (*NOISE, *(HOME + name for name in NOISE_HOME))
+    return tuple(f"/{name}**" if name.endswith("/") else f"/{name}" for name in prefixes)
 
 
 def quiet(found: list[Change]) -> list[Change]:

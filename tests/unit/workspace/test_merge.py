@@ -47,6 +47,23 @@ def test_only_the_chosen_paths_come(forked: Repository) -> None:
     assert not (ours / "junk.txt").exists()
 
 
+def test_without_paths_everything_comes_but_noise(forked: Repository) -> None:
+    for name in ("a", "main"):
+        home = notes(forked, name).parent
+        (home / ".config/chromium").mkdir(parents=True)
+        (home / ".config/chromium/Preferences").write_text(f"rewritten by the browser of {name}")
+        (home / ".local/share").mkdir(parents=True)
+        (home / ".local/share/recently-used.xbel").write_text(name)
+    (notes(forked, "a").parent / "report.txt").write_text("report")
+    assert [c["path"] for c in inspect.diff(forked, a="main", b="a")["files"]] == [
+        "home/user/report.txt"
+    ]
+    assert merge(forked, branch="a")["conflicts"] == []
+    home = notes(forked, "main").parent
+    assert (home / "report.txt").read_text() == "report"
+    assert (home / ".config/chromium/Preferences").read_text().endswith("main")
+
+
 def test_a_conflict_changes_nothing_and_says_what(forked: Repository) -> None:
     notes(forked, "a").write_text("one\nfrom a\nthree\n")
     notes(forked, "main").write_text("one\nfrom main\nthree\n")
