@@ -63,8 +63,13 @@ def test_not_root(tmp_path: Path) -> None:
         repo.parent.chmod(0o755)
         # Everything is imported first: the interpreter may lie where only root can read.
         code = (
-            "import os, sys, decimal, fractions; from tcvs.app import main\n"
+            "import contextlib, importlib, os, pkgutil, sys, decimal, fractions\n"
+            "from tcvs.app import main\n"
             "from tcvs_core.keeper import client\n"
+            "import typer\n"
+            "for found in pkgutil.walk_packages(typer.__path__, 'typer.'):\n"
+            "    with contextlib.suppress(Exception):\n"
+            "        found.name.endswith('__main__') or importlib.import_module(found.name)\n"
             "import tcvs.commands.ps, tcvs.commands.init, tcvs.render.table\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "sys.exit(main(sys.argv[1:]))"
