@@ -36,7 +36,8 @@ def test_mypy() -> None:
 
 @pytest.mark.skipif(shutil.which("clang-format") is None, reason="clang-format is not installed")
 def test_clang_format() -> None:
-    files = [str(p) for top in ("criu", "tcvs_core/native") for p in (TOP / top).rglob("*.[ch]")]
+    tops = ("criu", "tcvs_core/native", "tests/fidelity")
+    files = [str(p) for top in tops for p in (TOP / top).rglob("*.[ch]")]
     assert files
     run("clang-format", "--dry-run", "--Werror", *files)
 
