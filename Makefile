@@ -20,7 +20,8 @@ TEST_CACHE ?= /var/cache/tcvs-test
 LINK ?= /usr/local/bin/tcvs
 
 # Host programs: building images, pools, network, the native part.
-DEBS := mmdebstrap debian-archive-keyring btrfs-progs nftables iproute2 util-linux mount git gcc \
+DEBS := mmdebstrap debian-archive-keyring btrfs-progs nftables iproute2 util-linux mount tar bzip2 \
+        xz-utils zstd git gcc \
         libc6-dev python3-venv python3-dev
 # Only for tests: a browser, a light container, the formatter.
 TEST_DEBS := chromium chromium-driver bubblewrap clang-format
