@@ -156,7 +156,7 @@ struct helper spawn(char (*serve)(char))
 
 char request(struct helper *helper, char byte)
 {
-	if (write(helper->ask, &byte, 1) != 1 || !readable(helper->tell, 5000) ||
+	if (write(helper->ask, &byte, 1) != 1 || !readable(helper->tell, PATIENCE) ||
 	    read(helper->tell, &byte, 1) != 1)
 		return -1;
 	return byte;
@@ -215,7 +215,7 @@ static _Noreturn void live(const struct victim *victim)
 	NEED(ask >= 0);
 	free(path);
 	/* Whoever started us ends at once, and pid 1 takes over. */
-	for (int tries = 0; getppid() != 1 && tries < 200; tries++)
+	for (int tries = 0; getppid() != 1 && tries < 2000; tries++)
 		pause_ms(5);
 	victim->set_up();
 	identify(&before);

@@ -101,8 +101,8 @@ static void undo_check(void)
 {
 	CHECK(semctl(id, 1, GETVAL) == 8, "value %d", semctl(id, 1, GETVAL));
 	close(child.ask); /* the child ends */
-	CHECK(readable(child.tell, 2000), "the child does not end");
-	for (int tries = 0; tries < 100 && semctl(id, 1, GETVAL) != 9; tries++)
+	CHECK(readable(child.tell, PATIENCE), "the child does not end");
+	for (int tries = 0; tries < 50 && semctl(id, 1, GETVAL) != 9; tries++)
 		pause_ms(10);
 	errno = 0;
 	CHECK(semctl(id, 1, GETVAL) == 9, "its end undoes nothing: %d", semctl(id, 1, GETVAL));
@@ -210,9 +210,9 @@ static void pty_check(void)
 	CHECK(ptsname(fd) && !strcmp(ptsname(fd), slave), "it is %s now", ptsname(fd));
 	CHECK(tcgetsid(other) == getsid(0), "it controls session %d", tcgetsid(other));
 	CHECK(tcgetpgrp(other) == getpgrp(), "its foreground is %d", tcgetpgrp(other));
-	CHECK(write(fd, "in", 2) == 2 && readable(other, 1000), "nothing arrives");
+	CHECK(write(fd, "in", 2) == 2 && readable(other, PATIENCE), "nothing arrives");
 	CHECK(read(other, text, 8) == 2 && !strcmp(text, "in"), "the program reads `%s`", text);
-	CHECK(write(other, "up\n", 3) == 3 && readable(fd, 1000), "nothing comes back");
+	CHECK(write(other, "up\n", 3) == 3 && readable(fd, PATIENCE), "nothing comes back");
 	CHECK(read(fd, text, 8) == 3 && !strncmp(text, "up\n", 3), "the terminal reads `%s`", text);
 }
 
@@ -228,7 +228,7 @@ static void queue_up(void)
 {
 	pty_up();
 	NEED(write(fd, "typed", 5) == 5 && write(other, "shown", 5) == 5);
-	NEED(readable(other, 1000) && readable(fd, 1000));
+	NEED(readable(other, PATIENCE) && readable(fd, PATIENCE));
 }
 
 static void queue_check(void)

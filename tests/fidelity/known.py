@@ -37,7 +37,7 @@ KNOWN: dict[tuple[str, str], Lost] = {
     ("criu", "file-tmpfile"): Lost("branch", "F_GETFL no longer tells O_TMPFILE; content is kept"),
     ("criu", "sysv-sem-undo"): Lost("branch", "SEM_UNDO of before the fork is forgotten"),
     ("criu", "posix-mq"): Lost("refused", "a message queue is no file that CRIU can find"),
-    ("criu", "tcp-half-closed"): Lost("branch", "the direction that is open carries nothing"),
+    ("criu", "tcp-half-closed"): Lost("branch", "in the open direction the first data takes 3 s"),
     ("criu", "tcp-not-accepted"): Lost("refused", "CRIU does not save connections in flight"),
     ("criu", "udp-queued"): Lost("branch", "queued datagrams are dropped"),
     ("criu", "pipe-packets"): Lost("refused", "CRIU does not save pipes with O_DIRECT"),

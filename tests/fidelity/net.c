@@ -17,7 +17,7 @@ static socklen_t address_size;
 static bool says(int fd, const char *text)
 {
 	char buffer[64] = "";
-	const ssize_t size = readable(fd, 1000) ? read(fd, buffer, sizeof(buffer)) : -1;
+	const ssize_t size = readable(fd, PATIENCE) ? read(fd, buffer, sizeof(buffer)) : -1;
 	return size == (ssize_t)strlen(text) && !memcmp(buffer, text, (size_t)size);
 }
 
@@ -67,7 +67,7 @@ static void listen_check(void)
 	CHECK(size == address_size && !memcmp(&found, &address, size), "it has another address");
 	CHECK(!readable(listener, 0), "there is a connection that nobody made");
 	const int fresh = dial(SOCK_STREAM);
-	CHECK(fresh >= 0 && readable(listener, 1000), "nobody can connect");
+	CHECK(fresh >= 0 && readable(listener, PATIENCE), "nobody can connect");
 	const int accepted = accept(listener, NULL, NULL);
 	CHECK(accepted >= 0 && tell(fresh, "new") && says(accepted, "new"), "no new connection");
 	close(fresh);
@@ -91,7 +91,7 @@ static void connect_up(int family)
 	far = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	NEED(far >= 0 && tell(near, "to and") && tell(far, " fro"));
 	NEED(!setsockopt(near, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
-	NEED(readable(near, 1000) && readable(far, 1000));
+	NEED(readable(near, PATIENCE) && readable(far, PATIENCE));
 }
 
 static void tcp_up(void)
@@ -108,6 +108,7 @@ static void tcp_check(void)
 {
 	int nodelay = 0;
 	socklen_t size = sizeof(nodelay);
+	CHECK(readable(far, 0) && readable(near, 0), "what was queued is lost");
 	CHECK(says(far, "to and") && says(near, " fro"), "what was queued is lost");
 	CHECK(!readable(near, 0) && !readable(far, 0), "there is more");
 	CHECK(tell(near, "on") && says(far, "on"), "it carries nothing");
@@ -134,10 +135,12 @@ static void half_up(void)
 static void half_check(void)
 {
 	char byte;
+	CHECK(readable(far, 0) && readable(near, 0), "what was queued is lost");
 	CHECK(says(far, "to and") && says(near, " fro"), "what was queued is lost");
-	CHECK(readable(far, 1000) && read(far, &byte, 1) == 0, "there is no end of file");
-	CHECK(tell(far, "back"), "the other direction is closed");
-	CHECK(says(near, "back"), "the other direction carries nothing");
+	CHECK(readable(far, PATIENCE) && read(far, &byte, 1) == 0, "there is no end of file");
+	const double begin = now();
+	CHECK(tell(far, "back") && says(near, "back"), "the other direction is closed");
+	CHECK(now() - begin < 2, "the other direction stalled for %.1f s", now() - begin);
 }
 
 VICTIM(half, "tcp-half-closed", half_up, half_check, eat);
@@ -146,7 +149,7 @@ static void waiting_up(void)
 {
 	listen_up(AF_INET);
 	near = dial(SOCK_STREAM);
-	NEED(near >= 0 && tell(near, "hello") && readable(listener, 1000));
+	NEED(near >= 0 && tell(near, "hello") && readable(listener, PATIENCE));
 }
 
 static void waiting_check(void)
@@ -193,7 +196,7 @@ VICTIM(udp, "udp", udp_up, udp_check, udp_tamper);
 static void datagram_up(void)
 {
 	udp_up();
-	NEED(tell(far, "queued") && readable(near, 1000));
+	NEED(tell(far, "queued") && readable(near, PATIENCE));
 }
 
 static void datagram_check(void)
@@ -239,7 +242,8 @@ static void netlink_check(void)
 	CHECK(name.nl_pid == (unsigned)getpid(), "port %u", name.nl_pid);
 	while (readable(near, 0)) /* links that others made meanwhile */
 		CHECK(read(near, &answer, sizeof(answer)) > 0, "read");
-	CHECK(write(near, &ask, sizeof(ask)) == sizeof(ask) && readable(near, 1000), "no answer");
+	CHECK(write(near, &ask, sizeof(ask)) == sizeof(ask) && readable(near, PATIENCE),
+	      "no answer");
 	CHECK(read(near, &answer, sizeof(answer)) > 0 && answer.header.nlmsg_seq == 7, "answer %u",
 	      answer.header.nlmsg_seq);
 }

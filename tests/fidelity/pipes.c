@@ -296,7 +296,7 @@ static void listen_check(void)
 	CHECK(says(pair[0], "queued"), "what was queued is lost");
 	const int fresh = dial();
 	CHECK(fresh >= 0, "nobody can connect any more");
-	const int accepted = readable(extra, 1000) ? accept(extra, NULL, NULL) : -1;
+	const int accepted = readable(extra, PATIENCE) ? accept(extra, NULL, NULL) : -1;
 	CHECK(accepted >= 0 && tell(fresh, "new") && says(accepted, "new"), "no new connection");
 	CHECK(!readable(extra, 0), "there is another connection");
 }

@@ -50,7 +50,7 @@ static void zombie_up(void)
 	if (child == 0)
 		_exit(42);
 	await_state(WEXITED);
-	for (int tries = 0; children < 2 && tries < 200; tries++)
+	for (int tries = 0; children < 2 && tries < 2000; tries++)
 		pause_ms(5);
 	children = 0;
 }
@@ -105,7 +105,7 @@ static void stopped_up(void)
 	NEED(!kill(child, SIGSTOP));
 	await_state(WSTOPPED);
 	NEED(waitpid(child, NULL, WUNTRACED) == child);
-	for (int tries = 0; children < 1 && tries < 200; tries++)
+	for (int tries = 0; children < 1 && tries < 2000; tries++)
 		pause_ms(5);
 	children = 0;
 }
@@ -159,7 +159,7 @@ static void leaderless_check(void)
 	CHECK(kill(leader, 0) < 0 && errno == ESRCH, "the leader lives again");
 	errno = 0;
 	CHECK(!kill(-leader, SIGTERM), "no signal to it");
-	for (int tries = 0; tries < 400 && !kill(child, 0); tries++) {
+	for (int tries = 0; tries < 20000 && !kill(child, 0); tries++) {
 		waitpid(child, NULL, WNOHANG);
 		pause_ms(5);
 	}
@@ -170,7 +170,7 @@ static void leaderless_check(void)
 static void leaderless_tamper(void)
 {
 	kill(child, SIGKILL);
-	for (int tries = 0; tries < 400 && !kill(child, 0); tries++) {
+	for (int tries = 0; tries < 20000 && !kill(child, 0); tries++) {
 		waitpid(child, NULL, WNOHANG);
 		pause_ms(5);
 	}

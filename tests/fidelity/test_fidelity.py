@@ -6,7 +6,9 @@ state was tampered with must not, and a row that an engine is known to lose must
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -62,6 +64,7 @@ def results(whole_world: World) -> Iterator[Results]:
         build(world.files(source) / PROGRAM)
         refusals = {row: _refusal(world, source, row) for row in REFUSED}
         forked = Crowd(world, source, "forked", FORKED)
+        time.sleep(2)  # so that a timer that begins anew in the branch is seen to
         (branch,) = world.fork(source)
         # Both are asked before anything else runs; checking changes what is checked.
         of_source, of_branch = forked.tell(source, "c"), forked.tell(branch, "c")
@@ -80,6 +83,8 @@ def results(whole_world: World) -> Iterator[Results]:
 def test_nothing_visible_happens(results: Results, row: str) -> None:
     said = (results.source[row], results.branch[row])
     lost = KNOWN.get((ENGINE, row))
+    if row == "cpu-affinity" and len(os.sched_getaffinity(0)) == 1:
+        lost = None  # there is no smaller set that could be lost
     if lost is None:
         assert said == ("ok", "ok")
         return

@@ -82,6 +82,9 @@ double longest_gap(void);
 /* Sleep at least this long, whatever interrupts. */
 void pause_ms(int ms);
 
+/* Milliseconds to wait for what must happen: more than a machine under load needs. */
+enum { PATIENCE = 10000 };
+
 /* Whether a descriptor has something to read, or to tell, within `ms`. */
 bool readable(int fd, int ms);
 
