@@ -62,7 +62,8 @@ def _run(path: Path, ready: int | None) -> int:
     log = os.open(run / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 2)
     os.dup2(log, 1)
-    from tcvs_core.keeper.assemble import assemble  # slow imports, after the quick answers
+    # Slow imports, after the quick answers.
+    from tcvs_core.keeper.assemble import assemble, leave
 
     server = assemble(path)
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
@@ -75,6 +76,7 @@ def _run(path: Path, ready: int | None) -> int:
         socket_path(path).unlink(missing_ok=True)
         server.viewers.stop()
         server.repo.close()
+        leave(server)
     return 0
 
 

@@ -19,6 +19,7 @@ from tcvs_core.live.engines.criu import CriuEngine
 from tcvs_core.live.runtime import KEEPER_GROUP, Runtime
 from tcvs_core.live.tools import PREFIX, Tools
 from tcvs_core.store.files import Files
+from tcvs_core.store.marker import read_marker
 from tcvs_core.store.pool import Pool
 from tcvs_core.workspace.repository import Places, Repository
 
@@ -56,6 +57,13 @@ def listen(path: Path) -> socket.socket:
         os.umask(old)
     listener.listen(64)
     return listener
+
+
+def leave(server: Server) -> None:
+    """Give back what ``assemble`` took beside the repository: the keeper's control group."""
+    group = Cgroup.make(read_marker(server.path).id, KEEPER_GROUP)
+    if group is not None:
+        group.retire()
 
 
 def _leave_cgroup(scope: str) -> None:

@@ -128,6 +128,18 @@ class Cgroup:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
 
+    def retire(self) -> None:
+        """Take the calling process back to the root group; remove this group and empty parents."""
+        root = mount_point()
+        if root is None:
+            return
+        with contextlib.suppress(OSError):  # somebody else's groups are beneath: they stay
+            (root / "cgroup.procs").write_text(str(os.getpid()))
+            path = self.path
+            while path != root:
+                path.rmdir()
+                path = path.parent
+
     def remove(self, timeout: float = 5.0) -> None:
         """Remove the group once its members are gone.  Raises CgroupError when they stay."""
         deadline = time.monotonic() + timeout
