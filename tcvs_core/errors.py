@@ -86,6 +86,5 @@ class RemoteError(TcvsError):
             hint=data.get("hint"),
             details=data.get("details"),
         )
-        self.errno_remote = data.get("errno")
         self.code = str(data.get("code", "error"))  # type: ignore[misc]
         self.exit_status = int(data.get("exit_status", EXIT_FAILED))  # type: ignore[misc]

@@ -56,13 +56,6 @@ def tag_name(text: str) -> str:
     return _name(text, "tag")
 
 
-def commit_id(text: str) -> CommitId:
-    """Return ``text``, 40 hex digits, as a commit id.  Raises ValueError."""
-    if not _HEX40.match(text):
-        raise ValueError(f"not a commit id: {text!r}")
-    return CommitId(text)
-
-
 def state_id(text: str) -> StateId:
     """Return ``text`` as a state id.  Raises ValueError."""
     if not _STATE.match(text):

@@ -1,4 +1,4 @@
-"""An engine's image directory, to and from a Sink.
+"""An engine's image directory, to a Sink.
 
 An image is a flat directory of ordinary files that one engine writes and reads.  Saving gives each
 file to a ``Sink`` under its name; nothing is interpreted here, so that a new engine needs no new
@@ -29,13 +29,6 @@ class Sink(Protocol):
 
     def abort(self) -> None:
         """Forget all of it."""
-
-
-class Source(Protocol):
-    """Where an image comes from."""
-
-    def restore(self, state: Any, directory: Path, progress: Progress | None = None) -> None:
-        """Write the files of one image to ``directory``."""
 
 
 def members(image: Path) -> list[Path]:

@@ -121,7 +121,6 @@ class StagedMerge:
 
     def __init__(self, plan: MergePlan, root: Path) -> None:
         self._stack = contextlib.ExitStack()
-        self._plan = plan
         self._actions: list[Action] = []
         self._kept: list[tuple[Action, Metadata]] = []
         self._stage: Stage | None = None

@@ -43,16 +43,3 @@ def mount(
 def umount(target: str | os.PathLike[str], flags: int = 0) -> None:
     """umount2(2).  Raises OSError with the target in it."""
     check(libc.umount2(os.fsencode(target), flags), f"umount {os.fspath(target)}")
-
-
-def is_mount_point(path: str | os.PathLike[str]) -> bool:
-    """Tell whether something is mounted at ``path`` in this mount namespace."""
-    wanted = os.path.realpath(path)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        for line in table:
-            point = line.split(" ", 5)[4]
-            if "\\" in point:
-                point = point.encode().decode("unicode_escape")
-            if point == wanted:
-                return True
-    return False

@@ -121,7 +121,6 @@ class Runtime:
         container.stop()
         if container.address is not None:
             self._network.disconnect(container.address)
-        self._engine.forget(container)
 
     def sweep(self, known: Collection[str]) -> None:
         top = Cgroup.make(self._scope)

@@ -138,7 +138,6 @@ def submit(
     merge: dict[str, Any] | None = None,
     also: Sequence[tuple[BranchName, str]] = (),
     then: CommitId | None = None,
-    reason: str | None = None,
 ) -> Job:
     """Make the commit of a captured state and hand it to the scribe.
 
@@ -167,7 +166,7 @@ def submit(
     )
     old = [repo.tip(branch)] if parents is None else parents
     commit = repo.history.commit_id_of(record, old, message, captured.seen.screenshot)
-    why = reason or f"{kind}: {message.splitlines()[0] if message else ''}"
+    why = f"{kind}: {message.splitlines()[0] if message else ''}"
     moves = [(branch, commit, why)]
     moves += [(other, commit, text) for other, text in also]
     if then is not None:
@@ -191,6 +190,17 @@ def files_only(repo: Repository, branch: BranchName) -> Captured:
     state = new_state_id()
     repo.files.snapshot_branch(branch, state)
     return Captured(state, None, {}, Seen())
+
+
+def take(repo: Repository, branch: BranchName) -> Captured:
+    """Capture ``branch`` if it runs, else snapshot its files."""
+    running = repo.branches.live(branch) is not None
+    return capture(repo, branch) if running else files_only(repo, branch)
+
+
+def save(repo: Repository, branch: BranchName, message: str, author: Author) -> Job:
+    """Commit what ``branch`` is now, so that it is not lost by what comes next."""
+    return submit(repo, branch, take(repo, branch), kind="save", message=message, author=author)
 
 
 def commit(

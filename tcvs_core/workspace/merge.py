@@ -10,10 +10,8 @@ from typing import Any
 from tcvs_core.errors import EXIT_CONFLICT, TcvsError, UsageError
 from tcvs_core.history import MergePlan, Selection, plan, stage
 from tcvs_core.ids import BranchName, CommitId
-from tcvs_core.model import Author
-from tcvs_core.workspace.commit import capture, files_only, submit
+from tcvs_core.workspace.commit import save, submit, take
 from tcvs_core.workspace.repository import Progress, Repository, silent
-from tcvs_core.workspace.scribe import Job
 from tcvs_core.workspace.trees import noise_patterns, tree_changes, tree_of
 
 
@@ -78,8 +76,8 @@ def merge(
                 return result
             if made.conflicts and conflicts == "refuse":
                 raise _conflicting(made, theirs, result)
-            saved_theirs = _save(repo, theirs, f"Save {theirs} before merge into {ours}", who)
-            saved_ours = _save(repo, ours, f"Save {ours} before merge of {theirs}", who)
+            saved_theirs = save(repo, theirs, f"Save {theirs} before merge into {ours}", who)
+            saved_ours = save(repo, ours, f"Save {ours} before merge of {theirs}", who)
             progress("apply", 0.5, ours)
             how: Any = conflicts
             staged = stage(made, repo.files.branch_path(ours), conflicts=how)
@@ -91,11 +89,10 @@ def merge(
             finally:
                 staged.close()
         progress("commit", 0.8, ours)
-        running = repo.branches.live(ours) is not None
         job = submit(
             repo,
             ours,
-            capture(repo, ours) if running else files_only(repo, ours),
+            take(repo, ours),
             kind="merge",
             message=message or f"Merge {_what(paths)} of {theirs} into {ours}",
             author=who,
@@ -152,13 +149,6 @@ def _planned(
             tree_changes(repo, base_tree, their_tree),
             selection,
         )
-
-
-def _save(repo: Repository, branch: BranchName, message: str, author: Author) -> Job:
-    """Commit what ``branch`` is now, so that the merge has parents and can be undone."""
-    running = repo.branches.live(branch) is not None
-    captured = capture(repo, branch) if running else files_only(repo, branch)
-    return submit(repo, branch, captured, kind="save", message=message, author=author)
 
 
 @contextlib.contextmanager

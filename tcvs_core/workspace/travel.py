@@ -10,11 +10,10 @@ from tcvs_core.errors import TcvsError, UsageError
 from tcvs_core.faults import Fault, hit
 from tcvs_core.ids import BranchName, CommitId, StateId, branch_name
 from tcvs_core.model import Commit
-from tcvs_core.workspace.commit import capture, files_only, submit
+from tcvs_core.workspace.commit import save
 from tcvs_core.workspace.fork import born, new_names
 from tcvs_core.workspace.life import boot, materialize, reset_files, revive, up
 from tcvs_core.workspace.repository import Progress, Repository, silent
-from tcvs_core.workspace.scribe import Job
 
 
 def checkout(
@@ -87,7 +86,7 @@ def rollback(
         was_running = repo.branches.live(name) is not None
         with repo.loaded(StateId(commit.state.state), progress) as image:
             progress("capture", 0.2, name)
-            saved = _save(repo, name, goal)
+            saved = save(repo, name, f"Save {name} before rollback to {goal[:10]}", repo.author)
             hit(Fault.ROLLBACK_SAVED)
             progress("stop", 0.4, name)
             repo.stop_container(name)
@@ -107,18 +106,6 @@ def rollback(
         "seconds": time.monotonic() - begin,
         "how": how,
     }
-
-
-def _save(repo: Repository, name: BranchName, then: CommitId) -> Job:
-    """Commit what ``name`` is, as the last thing before it becomes ``then``."""
-    return submit(
-        repo,
-        name,
-        capture(repo, name) if repo.branches.live(name) is not None else files_only(repo, name),
-        kind="save",
-        message=f"Save {name} before rollback to {then[:10]}",
-        author=repo.author,
-    )
 
 
 def _become(

@@ -65,9 +65,6 @@ class CriuEngine:
     def obstacles(self, source: Container) -> list[Obstacle]:
         return survey.obstacles(source)
 
-    def forget(self, container: Container) -> None:
-        return None
-
     def capture(
         self, source: Container, image: Path, at_freeze: Callable[[], None]
     ) -> dict[str, float]:

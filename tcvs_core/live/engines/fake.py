@@ -138,9 +138,6 @@ class FakeEngine:
     def obstacles(self, source: Container) -> list[Obstacle]:
         return list(self._inside(source).blocked)
 
-    def forget(self, container: Container) -> None:
-        return None
-
     def _inside(self, container: Container) -> FakeDesktop:
         try:
             return self._runtime.desktops[container.pid]

@@ -116,6 +116,3 @@ class Engine(Protocol):
         ``image`` is filled as by ``capture``, so that the fork point can be made durable.  Raises
         as ``capture`` does; a target that fails is an error in the result and hinders no other.
         """
-
-    def forget(self, container: Container) -> None:
-        """Called after a container has been stopped; drop what is known about it."""

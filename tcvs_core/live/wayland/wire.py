@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from tcvs_core.errors import TcvsError
 
@@ -61,13 +61,6 @@ class ScreenTimeout(ScreenError):
     """The compositor is connected but did not answer in time (frozen, stopped, overloaded)."""
 
     code = "screen-timeout"
-
-
-class HasId(Protocol):
-    """An object of the protocol."""
-
-    @property
-    def id(self) -> int: ...
 
 
 def _padded(data: bytes) -> bytes:
